@@ -1,0 +1,84 @@
+"""What a connector offers (its spec), and the recipe file that points at one with defaults. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, Field, JsonValue
+
+from dativo_config.models.job import Engine, Model, RateLimits
+
+Role = Literal["source", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSpec:
+    """What one connector takes and can do: pure data, filled by the connector's `spec.py`.
+
+    Attributes:
+        name: what a job writes as `source_connector` or `target_connector`.
+        options: the model of `source.options`; every field has a description.
+        credentials: the model of `source.credentials`; None: the connector takes none.
+        connection: the model of `source.connection`; None: the connector takes none.
+        inputs: which list of the job names the streams: `objects`, `files`, `tables` or `sheets`.
+        incremental_strategies: what `incremental.strategy` may be, the default first; empty: full reads only.
+        cursor_field: whether a strategy needs one: strategies that do.
+        local_paths: whether inputs may be paths on this machine (checked against the tenant's walls).
+        allowed_in_cloud: whether `--mode cloud` takes it.
+        reports_deletes: whether its batches can carry deletes.
+        natural_key: streams whose primary key the connector knows, stream -> columns.
+        extra: the pip extra that installs its driver; empty: none is needed.
+        environment: vendor variables read in a project of one tenant, variable -> `credentials` field.
+    """
+
+    name: str
+    summary: str
+    roles: tuple[Role, ...] = ("source",)
+    category: str = "files"
+    options: type[BaseModel] | None = None
+    credentials: type[BaseModel] | None = None
+    connection: type[BaseModel] | None = None
+    inputs: Literal["objects", "files", "tables", "sheets", ""] = "files"
+    incremental_strategies: tuple[str, ...] = ()
+    cursor_field: tuple[str, ...] = ()
+    local_paths: bool = False
+    allowed_in_cloud: bool = True
+    reports_deletes: bool = False
+    natural_key: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    extra: str = ""
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class RecipeCredentials(Model):
+    """Where the recipe's users keep their credentials."""
+
+    type: str | None = None
+    from_env: str | list[str] | dict[str, str] | None = None
+    file_template: str | None = None
+
+
+class RecipeIncremental(Model):
+    """Defaults for jobs that name no incremental strategy of their own."""
+
+    strategy: str | None = None
+    cursor_field_default: str | None = None
+    lookback_days_default: float | None = Field(default=None, ge=0)
+
+
+class Recipe(Model):
+    """A connector recipe file: a connector's name and the defaults for the jobs that point at it."""
+
+    schema_: str | None = Field(default=None, alias="$schema")
+    name: str
+    type: str
+    roles: list[Role] = ["source"]
+    default_engine: Engine | None = None
+    credentials: RecipeCredentials | None = None
+    incremental: RecipeIncremental | None = None
+    rate_limits: RateLimits | None = None
+    connection_template: dict[str, JsonValue] = {}
+    options: dict[str, JsonValue] = {}
+    catalog: str | None = None
+    file_format: Literal["parquet"] | None = None
+    partitioning_default: list[str] | None = None

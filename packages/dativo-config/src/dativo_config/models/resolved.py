@@ -1,0 +1,115 @@
+"""A job with everything it points at, defaults filled in and checked: what the engine and the commands work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from dativo_config.models.connector import ConnectorSpec
+from dativo_config.models.contract import Contract, SchemaObject
+from dativo_config.models.job import Checkpoint, Connection, Incremental, Job, Mode, RateLimits, RetryConfig
+from dativo_config.tenancy import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """`<namespace>.<table>`; a namespace may have several levels."""
+
+    namespace: tuple[str, ...]
+    table: str
+
+    def __str__(self) -> str:
+        return ".".join((*self.namespace, self.table))
+
+    @property
+    def quarantine(self) -> TableName:
+        """The table that keeps what the contract rejected."""
+        return TableName(self.namespace, f"{self.table}__rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedStream:
+    """One stream of a job: what is read, the contract it must keep, and the table it feeds.
+
+    Attributes:
+        name: the source's name for it (an object, a database table); for files the object they were declared for.
+        inputs: paths, globs, folders or URLs as resolved against the project; empty for other connectors.
+        cursor_field: what the incremental strategy compares; empty where it needs none.
+        schema: the contract's object, None only for `discover` without a contract.
+    """
+
+    name: str
+    contract: Contract
+    schema: SchemaObject
+    table: TableName
+    inputs: tuple[str, ...] = ()
+    cursor_field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedTarget:
+    """How and where the streams' rows are written, every default filled in.
+
+    Attributes:
+        connection: None: the embedded catalogue in the tenant's state folder.
+        branch: Nessie's branch; catalogues without branches ignore it.
+        warehouse: the location tables are created under; empty: the catalogue's own default.
+        partitioning: Iceberg transforms, `day(created)`.
+        sort_order: `created desc`, `bucket(16, id)`.
+        soft_delete_column: set where `deletes` is `soft(column)`.
+        target_file_bytes: size of a full data file as written to disk.
+        properties: the table's own, the contract's and the overrides' merged.
+    """
+
+    mode: Mode
+    mode_reason: str
+    connection: Connection | None
+    branch: str
+    warehouse: str
+    partitioning: tuple[str, ...]
+    sort_order: tuple[str, ...]
+    deletes: Literal["hard", "soft", "ignore"]
+    soft_delete_column: str
+    target_file_bytes: int
+    allow_empty: bool
+    on_changed_file: Literal["error", "ignore"]
+    checkpoint: Checkpoint | None
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedJob:
+    """One job, ready to run but for its secrets, which are still written `${secret:NAME}` in it.
+
+    Attributes:
+        project: the project root paths resolve against.
+        path: the job file.
+        job: the file itself, after interpolation of variables.
+        options, credentials, connection: the connector's own models, validated; None where it takes none.
+        retry: the job's own policy, else the runner's, else None (the mode decides).
+        timeout_seconds: 6 hours where nothing says otherwise.
+        shares_table: whether other jobs of the project load one of its tables.
+        digest: a hash of the job and contract as resolved, without secrets: what a checkpoint is valid for.
+    """
+
+    name: str
+    tenant: Tenant
+    project: Path
+    path: Path
+    job: Job
+    spec: ConnectorSpec
+    options: BaseModel | None
+    credentials: BaseModel | None
+    connection: BaseModel | None
+    streams: tuple[ResolvedStream, ...]
+    incremental: Incremental | None
+    rate_limits: RateLimits | None
+    target: ResolvedTarget
+    retry: RetryConfig | None
+    timeout_seconds: float
+    shares_table: bool
+    digest: str

@@ -1,0 +1,88 @@
+"""The only place that derives a path, table, branch, state key or secret path from a tenant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ID_PATTERN = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
+ID_MAX_LENGTH = 63
+RESERVED_IDS = frozenset({"global", "all", "default", "main"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One customer of the people who run dativo: a wall around secrets, state, tables and branches.
+
+    Attributes:
+        id: as in `tenant_id`; see `check_id` for the rule.
+        state_root: the project's state folder (`STATE_DIR`, default `<project>/state`).
+        secrets_root: the project's secrets folder (`--secrets-dir`, default `<project>/secrets`).
+    """
+
+    id: str
+    state_root: Path
+    secrets_root: Path
+
+    @property
+    def environment_form(self) -> str:
+        """The id as environment variables and Dagster names write it: `a-b` and `a_b` are both `A_B`."""
+        return self.id.replace("-", "_").upper()
+
+    @property
+    def state_folder(self) -> Path:
+        """Mirrors, checkpoints, and for the embedded default the tables themselves."""
+        return self.state_root / self.id
+
+    @property
+    def catalog_file(self) -> Path:
+        """The embedded catalogue."""
+        return self.state_folder / "catalog.db"
+
+    @property
+    def warehouse_folder(self) -> Path:
+        """The embedded catalogue's tables."""
+        return self.state_folder / "warehouse"
+
+    def mirror_file(self, job: str) -> Path:
+        """The mirror of a job's last stamp."""
+        return self.state_folder / "jobs" / f"{job}.json"
+
+    def staged_folder(self, job: str) -> Path:
+        """A job's checkpoints."""
+        return self.state_folder / "staged" / job
+
+    @property
+    def lease_folder(self) -> Path:
+        """The files whose locks are the tenant's run slots."""
+        return self.state_root / ".leases"
+
+    @property
+    def secrets_folder(self) -> Path:
+        """The tenant's own secret files."""
+        return self.secrets_root / self.id
+
+    @property
+    def default_branch(self) -> str:
+        """The Nessie branch its jobs write to unless they name another of the tenant's."""
+        return self.id
+
+    def stamp_property(self, job: str) -> str:
+        """The table property that holds a job's stamp."""
+        return f"dativo.stamp.{self.id}.{job}"
+
+    def owns(self, name: str) -> bool:
+        """Whether a branch or the first level of a namespace lies inside this tenant's walls."""
+        return name == self.id or name.startswith(f"{self.id}__")
+
+
+def check_id(value: str) -> str | None:
+    """What is wrong with `value` as a tenant or job name; None: nothing."""
+    if len(value) > ID_MAX_LENGTH:
+        return f"is {len(value)} characters long, at most {ID_MAX_LENGTH} are allowed"
+    if not ID_PATTERN.fullmatch(value):
+        return "must be lower-case letters and digits, single `_` or `-` between them, like `acme` or `acme-eu`"
+    if value in RESERVED_IDS:
+        return "is a reserved name"
+    return None
