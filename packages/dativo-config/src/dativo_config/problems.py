@@ -24,7 +24,7 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        path: the value's path in the document, `source.options.delimiter`, `schema[0].properties[2].name`; empty: the file.
+        path: the value's path in the document (`source.options.delimiter`, `schema[0].name`); empty: the file.
         message: what was found and what is expected; never a secret's value.
         hint: the mend (`did you mean 'port'?`); may be empty.
         source: the text of the line, shown with a caret under the column; may be empty.

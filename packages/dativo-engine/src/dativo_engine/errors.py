@@ -1,14 +1,14 @@
 """Every error of the engine, grouped by what the caller does next.
 
-    DativoError
-    ├── RetryableError            try the whole run again, later
-    │   ├── CommitConflictError   another commit was first: plan again from its stamp
-    │   └── RunTimeoutError       the run was stopped at its time limit; nothing was committed
-    ├── FatalError                a person must change something first
-    │   ├── LeaseHeldError        another run of the tenant holds the slot and --no-wait was given
-    │   └── RunStoppedError       SIGTERM or SIGINT; nothing was committed
-    ├── ContractError             the data broke its contract; trying again changes nothing
-    └── CommitStateUnknownError   the answer to a commit was lost: look for the stamp before anything else
+DativoError
+├── RetryableError            try the whole run again, later
+│   ├── CommitConflictError   another commit was first: plan again from its stamp
+│   └── RunTimeoutError       the run was stopped at its time limit; nothing was committed
+├── FatalError                a person must change something first
+│   ├── LeaseHeldError        another run of the tenant holds the slot and --no-wait was given
+│   └── RunStoppedError       SIGTERM or SIGINT; nothing was committed
+├── ContractError             the data broke its contract; trying again changes nothing
+└── CommitStateUnknownError   the answer to a commit was lost: look for the stamp before anything else
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Split:
         resumable: reading can start from a batch's cursor.
         identity: changes when the part's content does (path, size, time, ETag of a file).
         payload: the source's own description of the part.
-        bytes: how much there is to read, for the progress bar; None: not known.
+        size: bytes to read, for the progress bar; None: not known.
     """
 
     id: str
@@ -103,7 +103,7 @@ class Split:
     ordered: bool = False
     resumable: bool = False
     payload: JsonObject = field(default_factory=dict)
-    bytes: int | None = None
+    size: int | None = None
 
 
 class Plan(Protocol):
@@ -336,13 +336,13 @@ class TableLayout:
 class StagedFile:
     """One finished data file that no reader of the table can see yet. Picklable.
 
-    The statistics are Iceberg's own, by field id; bounds are in Iceberg's single-value binary form.
+    The statistics are Iceberg's own, by field id; bounds are in Iceberg's single-value binary form. `size` is bytes.
     """
 
     table: TableName
     path: str
     rows: int
-    bytes: int
+    size: int
     spec_id: int
     partition: tuple[object, ...] = ()
     sort_order_id: int | None = None
@@ -407,7 +407,7 @@ class CommitResult:
     stamp: Stamp
     rows: int = 0
     files: int = 0
-    bytes: int = 0
+    size: int = 0
     metadata_location: str = ""
     location: str = ""
 

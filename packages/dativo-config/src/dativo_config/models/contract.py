@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 LogicalType = Literal[
     "string", "boolean", "integer", "number", "date", "timestamp", "time", "binary", "object", "array", "map"
@@ -91,7 +91,7 @@ class Rule:
         column: the property it stands at; empty at object level.
         columns: what `duplicateValues` at object level compares; else empty.
         query: the SQL text, `${object}` and `${column}` still in it; empty for library rules.
-        comparison: how the metric or the query's single value is judged against `threshold`; none was written: `must_be` 0.
+        comparison: how the metric or the query's single value is judged against `threshold`; default `must_be` 0.
         threshold: one number, or two for the between comparisons.
         unit: what the metric counts: rows, or percent of the rows read.
         severity: `error` rejects or fails; `warning` and `info` are only reported.
