@@ -58,6 +58,10 @@ class Tenant:
         """The files whose locks are the tenant's run slots."""
         return self.state_root / ".leases"
 
+    def lease_file(self, slot: int) -> Path:
+        """The file whose lock is run slot `slot`."""
+        return self.lease_folder / f"{self.id}.{slot}.lock"
+
     @property
     def secrets_folder(self) -> Path:
         """The tenant's own secret files."""

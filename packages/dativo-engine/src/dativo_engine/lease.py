@@ -1,0 +1,80 @@
+"""A tenant's run slots: an operating-system lock on a file, so that `kill -9` frees it.
+
+The lease keeps runs of one tenant from getting in each other's way. That no row lands twice does not depend on it:
+that is the commit fence's work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from dativo_config.tenancy import Tenant
+
+from dativo_engine.errors import FatalError, LeaseHeldError
+from dativo_engine.events import Events
+
+POLL_SECONDS = 0.2
+
+
+@contextmanager
+def hold_slot(tenant: Tenant, *, job: str, run_id: str, slots: int, wait: bool, events: Events) -> Iterator[None]:
+    """Hold one of the tenant's `slots` while the block runs.
+
+    Raises:
+        LeaseHeldError: all are taken and `wait` is false; says by whom.
+        FatalError: the lease folder can't be written.
+    """
+    descriptor = _take(tenant, slots)
+    if descriptor is None:
+        holders = "; ".join(_holders(tenant, slots))
+        if not wait:
+            message = f"tenant {tenant.id}: all {slots} run slots are taken ({holders}); try later, or pass --wait"
+            raise LeaseHeldError(message)
+        events.emit("waiting_for_slot", f"Waiting for a run slot of {tenant.id}, held by {holders}", slots=slots)
+        while descriptor is None:
+            time.sleep(POLL_SECONDS)
+            descriptor = _take(tenant, slots)
+    try:
+        holder = {"job": job, "run_id": run_id, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(tenant: Tenant, slots: int) -> int | None:
+    try:
+        tenant.lease_folder.mkdir(parents=True, exist_ok=True)
+        for slot in range(slots):
+            descriptor = os.open(tenant.lease_file(slot), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+            else:
+                return descriptor
+    except PermissionError as error:
+        message = (
+            f"{error.filename}: the state folder can't be written by user {os.getuid()}; "
+            f"make it writable: chown -R {os.getuid()} {tenant.state_root}"
+        )
+        raise FatalError(message) from error
+    return None
+
+
+def _holders(tenant: Tenant, slots: int) -> list[str]:
+    holders: list[str] = []
+    for slot in range(slots):
+        try:
+            holder = json.loads(tenant.lease_file(slot).read_text())
+        except (OSError, ValueError):
+            continue  # freed or being written at this moment
+        holders.append(f"job {holder['job']}, run {holder['run_id']}, process {holder['pid']}, since {holder['since']}")
+    return holders or ["a run that is just starting"]

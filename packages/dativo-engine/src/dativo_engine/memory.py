@@ -1,0 +1,83 @@
+"""How much memory a run may take, and how it is shared out among the rooms that hold rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dativo_engine.errors import FatalError
+
+MEBIBYTE = 1024 * 1024
+DEFAULT_LIMIT = 1024 * MEBIBYTE
+SMALLEST_LIMIT = 384 * MEBIBYTE
+# What Python, pyarrow, pyiceberg and sqlalchemy hold before the first row, measured as resident memory.
+BASE = 190 * MEBIBYTE
+CONTAINER_SHARE = 0.7
+CGROUP_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bytes for each room: the source's read-ahead, the enforcer's keys, the writers' buffers."""
+
+    limit: int
+    source: int
+    keys: int
+    writers: int
+
+
+def budget(environment: Mapping[str, str]) -> Budget:
+    """Share out `DATIVO_MEMORY_LIMIT`, or the smaller of 1 GiB and 70 % of the container's limit.
+
+    Raises:
+        FatalError: the limit can't be read, or is too small to run in.
+    """
+    limit = _limit(environment)
+    if limit < SMALLEST_LIMIT:
+        raise FatalError(
+            f"DATIVO_MEMORY_LIMIT: {limit // MEBIBYTE} MiB is too little; give at least "
+            f"{SMALLEST_LIMIT // MEBIBYTE} MiB"
+        )
+    free = limit - BASE
+    # The rest stays free: Parquet encoders and casts hold copies of what is accounted for here.
+    return Budget(limit=limit, source=free // 5, keys=free // 5, writers=free * 3 // 10)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `512m`, `1GiB`, `800000000`.
+
+    Raises:
+        ValueError: not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        message = f"{text!r} is not a size; write it like 512m, 1GiB or 800000000"
+        raise ValueError(message)
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _limit(environment: Mapping[str, str]) -> int:
+    setting = environment.get("DATIVO_MEMORY_LIMIT")
+    if setting:
+        try:
+            return parse_size(setting)
+        except ValueError as error:
+            message = f"DATIVO_MEMORY_LIMIT: {error}"
+            raise FatalError(message) from error
+    return min([DEFAULT_LIMIT, *(int(size * CONTAINER_SHARE) for size in _container_limits())])
+
+
+def _container_limits() -> list[int]:
+    limits: list[int] = []
+    for file in CGROUP_FILES:
+        try:
+            text = file.read_text().strip()
+        except OSError:
+            continue  # the other version of cgroups, or none
+        if text.isdigit():
+            limits.append(int(text))
+    return limits

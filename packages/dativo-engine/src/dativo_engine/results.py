@@ -1,0 +1,115 @@
+"""What a run is asked and what it answers: the stable shapes behind `dativo run --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Protocol
+
+from dativo_config.models.contract import JsonValue
+
+Status = Literal["success", "partial", "failed"]
+EXIT_CODES: Mapping[Status, int] = {"success": 0, "partial": 1, "failed": 2}
+
+
+class Progress(Protocol):
+    """Who watches a run: a progress bar, or nobody."""
+
+    def expect(self, size: int | None) -> None:
+        """How many bytes of the source are still to be read; called once for every split that is known."""
+        ...
+
+    def advance(self, rows: int, size: int) -> None:
+        """Rows and bytes read since the last call."""
+        ...
+
+
+class NoProgress:
+    """Nobody watches."""
+
+    def expect(self, size: int | None) -> None: ...
+
+    def advance(self, rows: int, size: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How one run differs from what its files say.
+
+    Attributes:
+        full_refresh: read everything again and replace the tables, with a new stamp.
+        objects: only these streams; empty: all.
+        dry_run: read and enforce, write nothing.
+        wait: whether a run that finds the tenant's slots taken waits for one or fails.
+        secret_manager: `env` or `filesystem`; None: both, then GLOBAL.
+        concurrency_per_tenant: run slots of a tenant.
+        default_retries: `max_retries` where neither job nor runner has a `retry_config`.
+        run_id: given by an orchestrator; empty: made here.
+        tenant_sources: what the tenant id was read from, for `tenant_inferred`.
+    """
+
+    full_refresh: bool = False
+    objects: tuple[str, ...] = ()
+    dry_run: bool = False
+    wait: bool = True
+    secret_manager: str | None = None
+    concurrency_per_tenant: int = 1
+    default_retries: int = 0
+    run_id: str = ""
+    tenant_sources: tuple[str, ...] = ("job",)
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """What a run did to one table.
+
+    Attributes:
+        status: committed; unchanged (neither rows nor cursor moved); already_committed (a lost answer, found again);
+            not_committed (the run failed, or was a dry run).
+        size: bytes of the data files added.
+        stamp: the job's stamp as it stands in the table.
+    """
+
+    table: str
+    stream: str
+    status: Literal["committed", "unchanged", "already_committed", "not_committed"]
+    rows: int = 0
+    rejected: int = 0
+    files: int = 0
+    size: int = 0
+    snapshot_id: int | None = None
+    metadata_location: str = ""
+    location: str = ""
+    quarantine: str = ""
+    stamp: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How one run of one job ended. `error` is one line without secrets; empty where there was none."""
+
+    job: str
+    tenant: str
+    run_id: str
+    attempt: int
+    status: Status
+    rows_read: int = 0
+    rows_accepted: int = 0
+    rows_rejected: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    files_written: int = 0
+    seconds: float = 0.0
+    tables: tuple[TableResult, ...] = ()
+    rules: tuple[Mapping[str, JsonValue], ...] = field(default=())
+    error: str = ""
+    error_code: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 every row processed, 1 some rejected or a rule broken in warn mode, 2 failure."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The object that `dativo run --json` prints: documented, stable names."""
+        return {**asdict(self), "exit_code": self.exit_code}

@@ -1,0 +1,67 @@
+"""Stops a run from outside: SIGTERM, SIGINT, or its time limit, each as an exception in the main thread."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from dativo_engine.errors import DativoError, RunStoppedError, RunTimeoutError
+
+
+class Stop:
+    """Raises in the main thread when the run must end, except inside `hold`.
+
+    Outside the main thread, where signals can't be handled, it does nothing: whoever runs jobs in threads stops them.
+    """
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout = timeout_seconds
+        self._held = 0
+        self._pending: DativoError | None = None
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Turn signals and the time limit into exceptions while the block runs; then restore what was there."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+        }
+        signal.setitimer(signal.ITIMER_REAL, self._timeout)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let the block finish whatever comes: half a clean-up or half a commit is worse than a late answer."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+
+    def check(self) -> None:
+        """Raise what came in while held."""
+        if self._pending is not None and not self._held:
+            pending, self._pending = self._pending, None
+            raise pending
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGALRM:
+            error: DativoError = RunTimeoutError(
+                f"the run was stopped after timeout_seconds ({self._timeout:g} s); nothing was committed"
+            )
+        else:
+            error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; nothing was committed")
+        if self._held:
+            self._pending = error
+            return
+        raise error
