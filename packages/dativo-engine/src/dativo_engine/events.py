@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Literal, Protocol, TextIO
+
+import structlog
+
+from dativo_engine.redaction import Redactor
+
+Format = Literal["json", "text"]
+LEVELS: Mapping[str, int] = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
+# Keys of every line, in this order; the event's own fields follow.
+LEADING = ("timestamp", "level", "event_type", "tenant_id", "job_name", "run_id", "message")
 
 
 class Events(Protocol):
@@ -11,3 +23,73 @@ class Events(Protocol):
     def emit(self, event_type: str, message: str, /, *, level: str = "INFO", **fields: object) -> None:
         """Write one event; `fields` become keys of the JSON object."""
         ...
+
+
+class EventLog:
+    """Writes events to a stream, masked by its redactor.
+
+    Attributes:
+        redactor: what masks; secrets a run resolves are added to it before anything can mention them.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO = sys.stderr,
+        *,
+        form: Format = "json",
+        level: str = "INFO",
+        redactor: Redactor | None = None,
+    ) -> None:
+        self.redactor = redactor or Redactor()
+        self.threshold = LEVELS[level]
+        render = structlog.processors.JSONRenderer() if form == "json" else _human_line
+        self._logger = structlog.wrap_logger(
+            structlog.WriteLogger(stream),
+            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), _ordered, self._redact, render],
+            wrapper_class=structlog.BoundLoggerBase,
+        )
+
+    def bind(self, **context: str) -> None:
+        """Put these keys on every following line: tenant_id, job_name, run_id."""
+        self._logger = self._logger.bind(**context)
+
+    def emit(self, event_type: str, message: str, /, *, level: str = "INFO", **fields: object) -> None:
+        """Write one event; `fields` become keys of the JSON object."""
+        if LEVELS[level] >= self.threshold:
+            line = self._logger.bind(event_type=event_type, message=message, level=level, **fields)
+            line._proxy_to_logger("msg")  # noqa: SLF001 - structlog's documented way to end a custom method
+
+    def _redact(self, _logger: object, _method: str, line: structlog.types.EventDict) -> Mapping[str, object]:
+        return {key: self.redactor.tree(value) for key, value in line.items()}
+
+
+class LibraryLog(logging.Handler):
+    """Turns what libraries log and warn into events, so that every line of a run has one form."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(level=logging.WARNING)
+        self._events = events
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as an event `library_log`."""
+        level = record.levelname if record.levelname in LEVELS else "ERROR"
+        self._events.emit("library_log", record.getMessage(), level=level, logger=record.name)
+
+    def install(self) -> None:
+        """Take the place of every handler of the root logger, and take Python's warnings too."""
+        root = logging.getLogger()
+        root.handlers[:] = [self]
+        root.setLevel(logging.WARNING)
+        logging.captureWarnings(capture=True)
+
+
+def _ordered(_logger: object, _method: str, line: structlog.types.EventDict) -> Mapping[str, object]:
+    line.pop("event", None)
+    leading = {key: line.pop(key) for key in LEADING if key in line}
+    return {**leading, **line}
+
+
+def _human_line(_logger: object, _method: str, line: structlog.types.EventDict) -> str:
+    clock = str(line["timestamp"])[11:19]
+    level = "" if line["level"] == "INFO" else f"{line['level']} "
+    return f"{clock} {level}{line['message']}"

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.2
 
 
 @contextmanager
-def hold_slot(tenant: Tenant, *, job: str, run_id: str, slots: int, wait: bool, events: Events) -> Iterator[None]:
+def hold_slot(tenant: Tenant, *, job: str, run_id: str, slots: int, wait: bool, events: Events) -> Generator[None]:
     """Hold one of the tenant's `slots` while the block runs.
 
     Raises:

@@ -24,7 +24,7 @@ def next_delay(error: BaseException, attempt: int, policy: RetryConfig) -> float
         policy.initial_delay_seconds * policy.backoff_multiplier ** (attempt - 1),
         policy.max_delay_seconds,
     )
-    delay += delay * random.uniform(0, 0.1)  # noqa: S311: jitter, not cryptography
+    delay += delay * random.uniform(0, 0.1)  # noqa: S311 - jitter, not cryptography
     asked = error.retry_after if isinstance(error, RetryableError) else None
     return max(delay, asked or 0.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -23,7 +23,7 @@ class Stop:
         self._pending: DativoError | None = None
 
     @contextmanager
-    def watch(self) -> Iterator[None]:
+    def watch(self) -> Generator[None]:
         """Turn signals and the time limit into exceptions while the block runs; then restore what was there."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -40,7 +40,7 @@ class Stop:
                 signal.signal(number, handler)
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Generator[None]:
         """Let the block finish whatever comes: half a clean-up or half a commit is worse than a late answer."""
         self._held += 1
         try:
