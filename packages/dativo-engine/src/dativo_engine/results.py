@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, Protocol
 
 from dativo_config.models.contract import JsonValue
@@ -59,6 +59,18 @@ class RunOptions:
     tenant_sources: tuple[str, ...] = ("job",)
 
 
+@dataclass(slots=True)
+class Tally:
+    """What was counted so far, also when the attempt fails."""
+
+    rows_read: int = 0
+    rows_accepted: int = 0
+    rows_rejected: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    files_written: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class TableResult:
     """What a run did to one table.
@@ -86,7 +98,13 @@ class TableResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How one run of one job ended. `error` is one line without secrets; empty where there was none."""
+    """How one run of one job ended.
+
+    Attributes:
+        error: one line without secrets; empty where there was none.
+        stopped: a signal ended it, so that no other job should be started.
+        cause: the exception behind `error`, for a traceback; may hold secrets.
+    """
 
     job: str
     tenant: str
@@ -104,6 +122,8 @@ class RunResult:
     rules: tuple[Mapping[str, JsonValue], ...] = field(default=())
     error: str = ""
     error_code: str = ""
+    stopped: bool = False
+    cause: Exception | None = None
 
     @property
     def exit_code(self) -> int:
@@ -112,4 +132,6 @@ class RunResult:
 
     def to_json(self) -> dict[str, JsonValue]:
         """The object that `dativo run --json` prints: documented, stable names."""
-        return {**asdict(self), "exit_code": self.exit_code}
+        shown = asdict(replace(self, cause=None))
+        del shown["cause"], shown["stopped"]
+        return {**shown, "exit_code": self.exit_code}

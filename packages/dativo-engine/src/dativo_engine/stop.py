@@ -19,8 +19,8 @@ class Stop:
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout = timeout_seconds
+        self._watching = False
         self._held = 0
-        self._pending: DativoError | None = None
 
     @contextmanager
     def watch(self) -> Generator[None]:
@@ -31,28 +31,36 @@ class Stop:
         before = {
             number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
         }
-        signal.setitimer(signal.ITIMER_REAL, self._timeout)
+        self._watching = True
         try:
             yield
         finally:
+            self._watching = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def start_clock(self) -> None:
+        """Begin an attempt's time limit anew; waiting for a slot and between attempts does not count."""
+        if self._watching:
+            signal.setitimer(signal.ITIMER_REAL, self._timeout)
+
+    def stop_clock(self) -> None:
+        """No time limit until `start_clock`."""
+        if self._watching:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
     @contextmanager
     def hold(self) -> Generator[None]:
-        """Let the block finish whatever comes: half a clean-up or half a commit is worse than a late answer."""
+        """Let the block finish whatever comes: half a clean-up or half a commit is worse than a late answer.
+
+        What came in meanwhile is dropped: a block that is held ends its run, one way or the other.
+        """
         self._held += 1
         try:
             yield
         finally:
             self._held -= 1
-
-    def check(self) -> None:
-        """Raise what came in while held."""
-        if self._pending is not None and not self._held:
-            pending, self._pending = self._pending, None
-            raise pending
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGALRM:
@@ -61,7 +69,5 @@ class Stop:
             )
         else:
             error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; nothing was committed")
-        if self._held:
-            self._pending = error
-            return
-        raise error
+        if not self._held:
+            raise error
