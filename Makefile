@@ -1,0 +1,48 @@
+# What people and CI run here. `make` alone lists the targets.
+PYTHON ?= python3
+UV := $(or $(shell command -v uv),.cache/uv/bin/uv)
+BIN := .venv/bin
+# Spark comes along where tests may not be skipped.
+GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
+
+.PHONY: help setup demo check test format bench-csv bench-start clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(UV) ## Install everything that developing needs into .venv
+	@$(UV) sync --frozen --quiet $(GROUPS)
+
+demo: $(UV) ## Load Seattle's weather into an Iceberg table and show it
+	@$(UV) sync --frozen --quiet --no-dev --inexact
+	@$(BIN)/python tools/demo.py
+
+check: setup ## Lint, formatting, types, import direction, lock file, docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(UV) lock --check
+	$(BIN)/pytest -q tests/docs
+
+test: setup ## Every test that this machine can run
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+format: setup ## Let ruff format and sort
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-csv: setup ## Five million CSV rows against a bare pyarrow loop; writes a report
+	$(BIN)/python -m tools.bench.csv_load
+
+bench-start: setup ## How long a run of one row and `dativo --help` take, and on what
+	$(BIN)/python -m tools.bench.start
+
+clean: ## Remove what the targets above made, the demo's table included
+	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache state
+
+# uv, for a machine without it: in this folder only, by whichever way its Python has.
+.cache/uv/bin/uv:
+	@$(PYTHON) -m venv .cache/uv >/dev/null 2>&1 && .cache/uv/bin/python -m pip install --quiet uv \
+	  || $(PYTHON) -m pip install --quiet --upgrade --target .cache/uv uv \
+	  || { echo "uv could not be installed: $(PYTHON) has neither venv nor pip (on Debian: apt install python3-venv)"; exit 1; }

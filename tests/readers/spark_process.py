@@ -1,0 +1,57 @@
+"""The Spark side of `spark_reader`: one session that answers a line per request until its input ends.
+
+A request is `{"table": folder, "out": folder}`, the table laid out as Spark loads it by its path. The rows go to
+`<out>/rows` as Parquet, and nulls, lowest and highest of each column to `<out>/statistics`. Iceberg answers those
+three from the manifests alone where it can, so wrong statistics of a data file show here.
+"""
+
+# pyright: reportMissingImports=false, reportUntypedFunctionDecorator=false
+# (Spark is in a dependency group of its own.)
+from __future__ import annotations
+
+import json
+import sys
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as f
+from pyspark.sql.types import ArrayType, BinaryType, MapType, StructType
+
+
+def main(jar: str) -> None:
+    """Serve requests from stdin."""
+    spark = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.jars", jar)
+        .config("spark.driver.memory", "1g")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+        .getOrCreate()
+    )
+    print(json.dumps({"ready": spark.version}), flush=True)
+    for number, line in enumerate(sys.stdin):
+        answer(spark, **json.loads(line))
+        print(json.dumps({"done": number}), flush=True)
+
+
+def answer(spark: SparkSession, *, table: str, out: str) -> None:
+    """Write what was asked for."""
+    rows = spark.read.format("iceberg").load(table)
+    rows.coalesce(1).write.parquet(f"{out}/rows")
+    complex_types = (ArrayType, BinaryType, MapType, StructType)
+    for field in rows.schema.fields:
+        if not isinstance(field.dataType, complex_types):
+            column = f.col(f"`{field.name}`")
+            figures = rows.agg(
+                (f.count(f.lit(1)) - f.count(column)).alias("nulls"),
+                f.min(column).alias("lowest"),
+                f.max(column).alias("highest"),
+            )
+            figures.coalesce(1).write.parquet(f"{out}/statistics/{field.name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
