@@ -1,0 +1,112 @@
+"""One program, run and measured: wall clock, CPU seconds and peak memory of the whole process tree.
+
+This module and those that use it import nothing large: a child's peak memory begins with its parent's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+SAMPLE_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one run took.
+
+    Attributes:
+        cpu: user and system seconds of the process and of all children it waited for.
+        rss: bytes; the largest sum of resident memory over the process tree, and at least that of its largest process.
+    """
+
+    wall: float
+    cpu: float
+    rss: int
+    exit_code: int
+    stdout: str
+
+
+class RunFailedError(Exception):
+    """A measured program ended with a code that was not expected; its output is the message."""
+
+
+def measure(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None, expected: int = 0
+) -> Measurement:
+    """Run a command to its end.
+
+    Raises:
+        RunFailedError: its exit code is not `expected`.
+    """
+    with (folder / "stderr.log").open("w+b") as errors, (folder / "stdout.log").open("w+b") as output:
+        started = time.perf_counter()
+        child = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment
+        )
+        watch = _Watch(child.pid)
+        watch.start()
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        watch.stop()
+        output.seek(0)
+        stdout = output.read().decode()
+        if child.returncode != expected:
+            errors.seek(0)
+            raise RunFailedError(
+                f"{' '.join(command)} ended with {child.returncode}:\n{errors.read().decode()[-4000:]}"
+            )
+    return Measurement(
+        wall=wall,
+        cpu=usage.ru_utime + usage.ru_stime,
+        rss=max(usage.ru_maxrss * 1024, watch.peak),
+        exit_code=child.returncode,
+        stdout=stdout,
+    )
+
+
+class _Watch(threading.Thread):
+    """Samples the memory of a process and its descendants until told to stop."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0
+        self._pid = pid
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(SAMPLE_SECONDS):
+            self.peak = max(self.peak, sum(_resident(pid) for pid in _tree(self._pid)))
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+def _tree(pid: int) -> list[int]:
+    """The process and its living descendants."""
+    found = [pid]
+    for parent in found:
+        try:
+            found += [
+                int(child)
+                for children in Path(f"/proc/{parent}/task").glob("*/children")
+                for child in children.read_text().split()
+            ]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+    return found
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return 0
