@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_secret_never_appears_whatever_stands_around_it(secret: str, before: s
         lambda text: repr(text)[1:-1],
     ],
 )
-def test_a_secret_is_masked_in_every_spelling(secret: str, encode):
+def test_a_secret_is_masked_in_every_spelling(secret: str, encode: Callable[[str], str]):
     redactor = Redactor(patterns=False)
     redactor.add([secret])
     assert redactor(f"before {encode(secret)} after") == f"before {MASK} after"

@@ -18,13 +18,13 @@ POLICY = RetryConfig(max_retries=3, initial_delay_seconds=2, max_delay_seconds=5
 
 
 @pytest.mark.parametrize("kind", [RetryableError, CommitConflictError, RunTimeoutError, CommitStateUnknownError])
-def test_what_may_pass_is_tried_again_up_to_the_bound(kind):
+def test_what_may_pass_is_tried_again_up_to_the_bound(kind: type[Exception]):
     assert next_delay(kind("x"), 3, POLICY) is not None
     assert next_delay(kind("x"), 4, POLICY) is None
 
 
 @pytest.mark.parametrize("kind", [FatalError, AuthenticationError, ContractError, RunStoppedError, KeyError])
-def test_what_stays_wrong_is_not_tried_again(kind):
+def test_what_stays_wrong_is_not_tried_again(kind: type[Exception]):
     assert next_delay(kind("x"), 1, POLICY) is None
 
 
