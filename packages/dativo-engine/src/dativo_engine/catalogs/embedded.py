@@ -1,0 +1,72 @@
+"""The embedded default: one SQLite file per tenant as catalogue, a folder beside it as warehouse."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError
+from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
+from sqlalchemy import URL, create_engine
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
+from typing_extensions import override
+
+from dativo_engine.catalogs.files import make_folder, sync_folder
+
+CATALOG_NAME = "dativo"
+# How long a process waits while another one writes to the catalogue.
+BUSY_SECONDS = 60
+
+
+class EmbeddedCatalog(SqlCatalog):
+    """One tenant's tables in an SQLite file, which many processes may use at once."""
+
+    def __init__(self, name: str, **properties: str) -> None:
+        super().__init__(name, **properties)
+        # A connection kept open would hold the file after its user is done, and would not survive a fork.
+        self.engine.dispose()
+        self.engine = create_engine(properties["uri"], poolclass=NullPool)
+
+    @override
+    def create_namespace(self, namespace: str | Identifier, properties: Properties = EMPTY_DICT) -> None:
+        try:
+            super().create_namespace(namespace, properties)
+        except IntegrityError as error:
+            message = f"Namespace {namespace} already exists"
+            raise NamespaceAlreadyExistsError(message) from error
+
+
+def open_embedded(file: Path, *, warehouse: str) -> EmbeddedCatalog:
+    """The catalogue in `file`, made if there is none."""
+    if not file.exists():
+        _create(file, warehouse)
+    return _connect(file, warehouse)
+
+
+def _connect(file: Path, warehouse: str) -> EmbeddedCatalog:
+    url = URL.create("sqlite", database=str(file.absolute()), query={"timeout": str(BUSY_SECONDS)})
+    return EmbeddedCatalog(
+        CATALOG_NAME,
+        **{
+            "uri": url.render_as_string(),
+            "warehouse": warehouse,
+            "py-io-impl": "dativo_engine.catalogs.files.LocalFileIO",
+        },
+    )
+
+
+def _create(file: Path, warehouse: str) -> None:
+    """Make the catalogue elsewhere and link it in whole, so that no process ever opens one without its tables."""
+    make_folder(file.parent)
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        _connect(draft, warehouse)
+        os.link(draft, file)
+        sync_folder(file.parent)
+    except FileExistsError:
+        pass  # another process was first, with the same empty catalogue
+    finally:
+        draft.unlink(missing_ok=True)

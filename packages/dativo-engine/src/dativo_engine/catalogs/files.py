@@ -1,0 +1,153 @@
+"""Local files as PyIceberg reads and writes them: complete or absent, and on the disk before anyone may name them.
+
+PyIceberg's own local file system leaves a half-written file behind a crash, and a catalogue on the disk whose
+metadata file is not after a power cut. It also imports much that the metadata of a small load does not need.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, cast
+
+from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
+from typing_extensions import override
+
+from dativo_engine.catalogs.locations import local_path
+
+
+class LocalInputFile(InputFile):
+    """A local file to read."""
+
+    @override
+    def __len__(self) -> int:
+        return local_path(self.location).stat().st_size
+
+    @override
+    def exists(self) -> bool:
+        return local_path(self.location).exists()
+
+    @override
+    def open(self, seekable: bool = True) -> InputStream:
+        # The protocol has named parameters where Python's own files have positional ones.
+        return cast("InputStream", local_path(self.location).open("rb"))
+
+
+class LocalOutputFile(OutputFile):
+    """A local file to write."""
+
+    @override
+    def __len__(self) -> int:
+        return local_path(self.location).stat().st_size
+
+    @override
+    def exists(self) -> bool:
+        return local_path(self.location).exists()
+
+    @override
+    def to_input_file(self) -> InputFile:
+        return LocalInputFile(self.location)
+
+    @override
+    def create(self, overwrite: bool = False) -> OutputStream:
+        path = local_path(self.location)
+        if not overwrite and path.exists():
+            raise FileExistsError(path)
+        return DurableStream(path)
+
+
+class DurableStream(OutputStream):
+    """Bytes on their way into a file, which has its name once they are all on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        make_folder(path.parent)
+        self._file: BinaryIO = self._draft.open("xb")
+
+    @override
+    def write(self, b: bytes) -> int:
+        return self._file.write(b)
+
+    @override
+    def tell(self) -> int:
+        return self._file.tell()
+
+    @property
+    def closed(self) -> bool:
+        """Asked by pyarrow, as are the next two."""
+        return self._file.closed
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        self._file.flush()
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    @override
+    def close(self) -> None:
+        if self._file.closed:
+            return
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._draft.replace(self._path)
+        sync_folder(self._path.parent)
+
+    @override
+    def __enter__(self) -> OutputStream:
+        return self
+
+    @override
+    def __exit__(
+        self, exctype: type[BaseException] | None, excinst: BaseException | None, exctb: TracebackType | None
+    ) -> None:
+        if exctype is None:
+            self.close()
+            return
+        self._file.close()
+        self._draft.unlink(missing_ok=True)
+
+
+class LocalFileIO(FileIO):
+    """The file system of the embedded catalogue, named in its `py-io-impl`."""
+
+    @override
+    def new_input(self, location: str) -> LocalInputFile:
+        return LocalInputFile(location)
+
+    @override
+    def new_output(self, location: str) -> LocalOutputFile:
+        return LocalOutputFile(location)
+
+    @override
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        named = location if isinstance(location, str) else location.location
+        local_path(named).unlink()
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file at one blow: after a crash it holds the old content or the new, whole."""
+    with DurableStream(path) as stream:
+        stream.write(content)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each of them on the disk when this returns."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in missing:
+        sync_folder(part.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
