@@ -382,6 +382,7 @@ class Stamp:
         cursors: stream -> cursor; a cursor too large for the stamp is kept beside the table under its hash.
         versions: of contract and packages, for people.
         snapshot_id: the snapshot that the stamp came with; None before it is committed.
+        quarantine: the runs (`run id/attempt`) whose rejected rows this job shows; the committer fills it in.
     """
 
     job: str
@@ -392,6 +393,7 @@ class Stamp:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     committed_at: str = ""
     snapshot_id: int | None = None
+    quarantine: tuple[str, ...] = ()
 
 
 CommitStatus: TypeAlias = Literal["committed", "unchanged", "already_committed"]
