@@ -27,7 +27,8 @@ TYPES = {
 def main(source: str, target: str) -> None:
     """Copy block by block."""
     convert = csv.ConvertOptions(column_types=TYPES, strings_can_be_null=True)
-    with csv.open_csv(source, convert_options=convert) as reader:  # noqa: SIM117 (the writer needs the reader's schema)
+    read = csv.ReadOptions(block_size=8 << 20)  # the quickest of 1 to 32 MiB; each block becomes a row group
+    with csv.open_csv(source, read_options=read, convert_options=convert) as reader:  # noqa: SIM117 (the writer needs the reader's schema)
         with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
             for batch in reader:
                 writer.write_batch(batch)
