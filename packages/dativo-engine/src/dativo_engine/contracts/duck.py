@@ -1,0 +1,47 @@
+"""DuckDB as a guest: a memory limit, a folder to spill to, no files, no network, no settings to change."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+# DuckDB's own fixed buffers do not fit into less.
+LEAST_MEMORY = 64 * 1024 * 1024
+
+
+@contextmanager
+def open_duckdb(*, memory_bytes: int, spill_folder: Path) -> Generator[duckdb.DuckDBPyConnection]:
+    """A database in memory that sees only what is registered in it."""
+    import duckdb
+
+    memory = max(memory_bytes, LEAST_MEMORY)
+    spill_folder.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory}B",
+            "temp_directory": str(spill_folder / "duckdb"),
+            "max_temp_directory_size": f"{64 * memory}B",
+            "threads": 1,
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+        },
+    )
+    try:
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+
+
+def quoted(identifier: str) -> str:
+    """An identifier as SQL text."""
+    return '"' + identifier.replace('"', '""') + '"'
