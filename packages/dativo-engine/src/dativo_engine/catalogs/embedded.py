@@ -7,14 +7,17 @@ import uuid
 from pathlib import Path
 
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError
+from pyiceberg.exceptions import CommitStateUnknownException, NamespaceAlreadyExistsError
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 from sqlalchemy import URL, create_engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from typing_extensions import override
 
 from dativo_engine.catalogs.files import make_folder, sync_folder
+from dativo_engine.errors import RetryableError
 
 CATALOG_NAME = "dativo"
 # How long a process waits while another one writes to the catalogue.
@@ -29,6 +32,24 @@ class EmbeddedCatalog(SqlCatalog):
         # A connection kept open would hold the file after its user is done, and would not survive a fork.
         self.engine.dispose()
         self.engine = create_engine(properties["uri"], poolclass=NullPool)
+
+    @override
+    def load_table(self, identifier: str | Identifier) -> Table:
+        try:
+            return super().load_table(identifier)
+        except DBAPIError as error:
+            message = f"{self.engine.url.database}: the embedded catalogue can't be read: {error.orig}"
+            raise RetryableError(message) from error
+
+    @override
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        try:
+            return super().commit_table(table, requirements, updates)
+        except DBAPIError as error:
+            message = f"{self.engine.url.database}: the embedded catalogue failed in a commit: {error.orig}"
+            raise CommitStateUnknownException(message) from error
 
     @override
     def create_namespace(self, namespace: str | Identifier, properties: Properties = EMPTY_DICT) -> None:

@@ -1,0 +1,277 @@
+"""The fence and the retry loop: the only place from which a table is changed.
+
+A change is planned on a base, and committed with the requirement that the base is still the table's current state. When
+it is not, or when the answer was lost, the change is planned again on the new base: the plan sees there whether it may
+still be made, must not, or was made already. A request whose answer was lost can do no harm after that, because
+whichever of it and the next one lands first moves the base of the other.
+
+PyIceberg's own `Transaction` commits again by itself on a base nobody looked at, and so is used to build updates only.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from dativo_config.models.resolved import TableName
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io import load_file_io
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import CommitTableResponse, CreateTableTransaction, StagedTable, Table, Transaction
+from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertCreate,
+    AssertCurrentSchemaId,
+    AssertDefaultSpecId,
+    AssertTableUUID,
+    TableRequirement,
+    TableUpdate,
+)
+
+from dativo_engine.commits.points import reach
+from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, RetryableError
+from dativo_engine.events import Events
+
+OVERTAKEN: Final = (CommitFailedException, TableAlreadyExistsError)
+TRIES = 100
+LOST_ANSWERS = 5
+LONGEST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One snapshot: the files it takes out and puts in. All empty: a snapshot that only carries its summary.
+
+    Attributes:
+        marks: given the new snapshot's id, what goes into its summary and, as a copy, into the table's properties.
+        notes: go into the summary only.
+        carried: go into the summary only, unless `marks` say otherwise: other jobs' stamps.
+        properties: go into the table's properties only.
+    """
+
+    added: Sequence[DataFile] = ()
+    removed: Sequence[DataFile] = ()
+    marks: Callable[[int], Mapping[str, str]] = lambda _: {}
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    carried: Mapping[str, str] = field(default_factory=dict[str, str])
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Plan = Callable[[Table | None], Edit | None]
+"""Given the table as it stands (None: there is none), what to do; None: it is done already.
+Raises CommitConflictError where it must not be done any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A table after a change. `found`: the change was there already, so this call made none."""
+
+    metadata: TableMetadata
+    metadata_location: str
+    found: bool
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """The current snapshot."""
+        return self.metadata.current_snapshot_id
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is, or will be created.
+
+    Attributes:
+        creation: the metadata of a table that is made together with its first snapshot.
+    """
+
+    catalog: Catalog
+    name: TableName
+    creation: TableMetadata | None = None
+
+    @property
+    def identifier(self) -> tuple[str, ...]:
+        """As PyIceberg names it."""
+        return (*self.name.namespace, self.name.table)
+
+    def load(self) -> Table | None:
+        """The table as it stands."""
+        try:
+            return self.catalog.load_table(self.identifier)
+        except NoSuchTableError:
+            return None
+
+
+def land(place: Place, plan: Plan, events: Events) -> Landed:
+    """Make a change visible, once, in one catalogue commit.
+
+    Raises:
+        CommitConflictError: the plan may not be carried out any more, or others are always faster.
+        CommitStateUnknownError: the answer was lost, and what the table says now can't be read.
+    """
+    lost: list[Exception] = []
+    for _ in _paced():
+        table = _load(place, lost)
+        edit = plan(table)
+        if edit is None:
+            return _as_found(place, table)
+        change = _Change(place, table, edit)
+        reach("before_commit")
+        try:
+            response = change.commit()
+        except OVERTAKEN as error:
+            change.discard()
+            message = f"{place.name}: another commit was first, trying again on top of it"
+            events.emit("commit_retry", message, level="DEBUG", table=str(place.name), error=str(error))
+        except CommitStateUnknownException as error:
+            lost.append(error)
+            message = f"{place.name}: the catalogue's answer was lost, looking whether the commit happened"
+            events.emit("commit_answer_lost", message, level="WARNING", table=str(place.name), error=str(error))
+        else:
+            reach("after_commit")
+            change.drop_old_metadata(response)
+            return Landed(response.metadata, response.metadata_location, found=False)
+    message = f"{place.name}: {TRIES} commits in a row lost against other writers"
+    raise CommitConflictError(message)
+
+
+def _load(place: Place, lost: Sequence[Exception]) -> Table | None:
+    try:
+        if len(lost) < LOST_ANSWERS:
+            return place.load()
+        reason = f"so were {LOST_ANSWERS - 1} more"
+    except (OSError, RetryableError) as error:
+        if not lost:
+            raise
+        reason = f"it does not answer now: {error}"
+    message = f"{place.name}: the catalogue's answer to a commit was lost, and {reason}"
+    raise CommitStateUnknownError(message) from lost[0]
+
+
+def _as_found(place: Place, table: Table | None) -> Landed:
+    if table is None:
+        message = f"{place.name}: planned as done, but there is no table"
+        raise CommitConflictError(message)
+    return Landed(table.metadata, table.metadata_location, found=True)
+
+
+def _paced() -> Iterator[int]:
+    """The tries of a commit, a random and growing pause between them."""
+    for number in range(TRIES):
+        if number:
+            time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.02 * 2**number)))  # noqa: S311 - not a secret
+        yield number
+
+
+class _Change:
+    """One try to change a table: updates on one base, and the requirements that hold only there."""
+
+    def __init__(self, place: Place, table: Table | None, edit: Edit) -> None:
+        """Write the manifests and collect the updates."""
+        self._place = place
+        self._base = table
+        self._transaction = Transaction(table) if table is not None else _creation(place)
+        snapshot = self._transaction.update_snapshot()
+        producer = snapshot.overwrite() if edit.removed else snapshot.merge_append()
+        self._snapshot_id = producer.snapshot_id
+        marks = edit.marks(self._snapshot_id)
+        producer.snapshot_properties = {**edit.carried, **edit.notes, **marks}
+        for file in edit.removed:
+            producer.delete_data_file(file)
+        if edit.removed:
+            # Else it would look for the removed files' manifests by a predicate of all their partitions.
+            producer.delete_by_predicate(AlwaysTrue())
+        for file in edit.added:
+            producer.append_data_file(file)
+        producer.commit()
+        if properties := {**edit.properties, **marks}:
+            self._transaction.set_properties(properties)
+
+    def commit(self) -> CommitTableResponse:
+        """Ask the catalogue, once."""
+        if self._base is None:
+            self._create_namespaces()
+        table, updates, _ = _inside(self._transaction)
+        return self._place.catalog.commit_table(table, self._requirements(), updates)
+
+    def _requirements(self) -> tuple[TableRequirement, ...]:
+        if self._base is None:
+            return (AssertCreate(),)
+        metadata = self._base.metadata
+        _, _, base_is_current = _inside(self._transaction)
+        return (
+            *base_is_current,
+            AssertTableUUID(uuid=metadata.table_uuid),
+            AssertCurrentSchemaId.model_validate({"current-schema-id": metadata.current_schema_id}),
+            AssertDefaultSpecId.model_validate({"default-spec-id": metadata.default_spec_id}),
+        )
+
+    def _create_namespaces(self) -> None:
+        levels = self._place.name.namespace
+        for depth in range(1, len(levels) + 1):
+            if not self._place.catalog.namespace_exists(levels[:depth]):
+                try:
+                    self._place.catalog.create_namespace(levels[:depth])
+                except NamespaceAlreadyExistsError:
+                    continue
+
+    def discard(self) -> None:
+        """Delete the manifests of a change that certainly did not happen."""
+        table, updates, _ = _inside(self._transaction)
+        for update in updates:
+            if isinstance(update, AddSnapshotUpdate):
+                snapshot = update.snapshot
+                ours = [m for m in snapshot.manifests(table.io) if m.added_snapshot_id == self._snapshot_id]
+                for path in (*(manifest.manifest_path for manifest in ours), snapshot.manifest_list):
+                    table.io.delete(path)
+
+    def drop_old_metadata(self, response: CommitTableResponse) -> None:
+        """Delete metadata files beyond the number that the table's properties keep."""
+        if (
+            self._base is None
+            or response.metadata.properties.get("write.metadata.delete-after-commit.enabled") != "true"
+        ):
+            return
+        kept = {entry.metadata_file for entry in response.metadata.metadata_log}
+        for entry in self._base.metadata.metadata_log:
+            if entry.metadata_file not in kept:
+                try:
+                    self._base.io.delete(entry.metadata_file)
+                except FileNotFoundError:
+                    continue  # a writer that committed at the same time was first here too
+
+
+def _inside(
+    transaction: Transaction,
+) -> tuple[Table, tuple[TableUpdate, ...], tuple[TableRequirement, ...]]:
+    """What a transaction would commit by itself; its one requirement is AssertRefSnapshotId of its base."""
+    return transaction._table, transaction._updates, transaction._requirements  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _creation(place: Place) -> CreateTableTransaction:
+    if place.creation is None:
+        message = f"{place.name}: the table was dropped while it was being written to"
+        raise CommitConflictError(message)
+    metadata = place.creation
+    location = load_location_provider(metadata.location, metadata.properties).new_table_metadata_file_location()
+    return CreateTableTransaction(
+        StagedTable(
+            identifier=place.identifier,
+            metadata=metadata,
+            metadata_location=location,
+            io=load_file_io({**place.catalog.properties, **metadata.properties}, location),
+            catalog=place.catalog,
+        )
+    )

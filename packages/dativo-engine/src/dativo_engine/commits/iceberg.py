@@ -1,0 +1,248 @@
+"""THE COMMIT of one run: its files become visible in every table of the job, each once, with the job's stamp.
+
+    last     where each table stands; what killed runs left behind is deleted
+    layout   how the files must look, decided before the first row
+    stage    take files; find rows whose key the table holds already
+    publish  drop late rows, commit the quarantines, then each table through the fence
+
+What a run may do to a table is in `target`, how it is made visible in `fence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+from pyiceberg.catalog import Catalog
+
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.locations import local_path
+from dativo_engine.commits import quarantine
+from dativo_engine.commits.fence import Landed, Place, land
+from dativo_engine.commits.journal import Journal, clear_leftovers
+from dativo_engine.commits.points import reach
+from dativo_engine.commits.stamp import standing
+from dativo_engine.commits.stamps import codec
+from dativo_engine.commits.target import Run, Target, look
+from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, FatalError
+from dativo_engine.events import Events
+from dativo_engine.interfaces import CommitResult, Committer, LateRows, StagedFile, Stamp, TableLayout
+from dativo_engine.state.mirror import Mirror
+
+
+def open_committer(
+    job: ResolvedJob, *, run_id: str, attempt: int, events: Events, replays: Sequence[str] = ()
+) -> Committer:
+    """The committer of one attempt of a run.
+
+    Args:
+        replays: runs in quarantine (`RejectedRun.name`) whose rows this run takes over: from its commit on they are no
+            longer in quarantine.
+
+    Raises:
+        FatalError: the job's catalogue can't be opened.
+    """
+    return IcebergCommitter(job, open_catalog(job), run_id=run_id, attempt=attempt, events=events, replays=replays)
+
+
+class IcebergCommitter:
+    """See `interfaces.Committer`."""
+
+    def __init__(
+        self,
+        job: ResolvedJob,
+        catalog: Catalog,
+        *,
+        run_id: str,
+        attempt: int,
+        events: Events,
+        replays: Sequence[str] = (),
+    ) -> None:
+        self._run = Run(job, catalog, codec(job, catalog), run_id, attempt, frozenset(replays))
+        self._events = events
+        self._folder = job.tenant.staged_folder(job.name)
+        self._journal = Journal(self._folder, run_id=run_id, attempt=attempt)
+        self._mirror = Mirror(job.tenant, job.name)
+        # Where several streams feed a table they have one contract; the first of them speaks for it.
+        self._streams: dict[TableName, ResolvedStream] = {stream.table: stream for stream in reversed(job.streams)}
+        self._targets: dict[TableName, Target] = {}
+        # Tables with rows in quarantine from this run, once those are committed.
+        self._quarantined: set[TableName] = set()
+        self._unknown = False
+
+    def last(self) -> Mapping[TableName, Stamp | None]:
+        """See `Committer.last`."""
+        catalog = self._run.catalog
+        places = [Place(catalog, name) for table in self._streams for name in (table, table.quarantine)]
+        clear_leftovers(self._folder, places, self._events)
+        return {name: self._target(name).before for name in self._streams}
+
+    def layout(self, table: TableName) -> TableLayout:
+        """See `Committer.layout`."""
+        layout = self._target(table).layout()
+        self._journal.add(layout.location)
+        return layout
+
+    def stage(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
+        """See `Committer.stage`."""
+        tables = dict.fromkeys(file.table for file in files)
+        return tuple(
+            rows
+            for table in tables
+            for rows in self._target(table).stage([file for file in files if file.table == table])
+        )
+
+    def publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> Mapping[TableName, CommitResult]:
+        """See `Committer.publish`."""
+        try:
+            results = self._publish(new, late)
+        except CommitStateUnknownError:
+            self._unknown = True
+            raise
+        self._journal.close()
+        reach("before_mirror")
+        self._repair_mirror(results.values())
+        reach("after_mirror")
+        return results
+
+    def _publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> dict[TableName, CommitResult]:
+        due = [name for name in new if not self._landed_before(name)]
+        for name in due:
+            self._drop_late(self._target(name), late)
+        reach("before_quarantine")
+        for name in due:
+            self._publish_quarantine(name)
+        reach("after_quarantine")
+        results: dict[TableName, CommitResult] = {}
+        for name, stamp in new.items():
+            if results:
+                reach("between_tables")
+            results[name] = self._publish_table(name, stamp) if name in due else self._found(name)
+        return results
+
+    def abandon(self) -> None:
+        """See `Committer.abandon`."""
+        if not self._unknown:
+            for target in self._targets.values():
+                _delete_staged(target)
+        # Where an answer was lost, the next run looks which of the files the table names.
+        self._journal.close(keep=self._unknown)
+
+    def _target(self, name: TableName) -> Target:
+        if name not in self._targets:
+            table = next((table for table in self._streams if name in (table, table.quarantine)), None)
+            if table is None:
+                message = f"{name} is no table of job {self._run.job.name}"
+                raise FatalError(message)
+            self._targets[name] = look(self._run, name, self._streams[table], self._mirror)
+        return self._targets[name]
+
+    def _landed_before(self, name: TableName) -> bool:
+        """Whether an earlier attempt of this run reached the table: what this one read of it waits for the next run."""
+        before = self._target(name).before
+        return before is not None and before.run_id == self._run.run_id
+
+    def _drop_late(self, target: Target, late: Sequence[LateRows]) -> None:
+        paths = [path for path in dict.fromkeys(rows.path for rows in late) if path in target.staged]
+        if not paths:
+            return
+        from dativo_engine.commits.late import without_rows
+
+        for number, path in enumerate(paths):
+            kept = without_rows(
+                self._run.codec.io,
+                target.staged[path],
+                [rows for rows in late if rows.path == path],
+                layout=target.layout(),
+                run_id=f"{self._run.run_id}-late{number}",
+            )
+            del target.staged[path]
+            target.staged |= {file.path: file for file in kept}
+            local_path(path).unlink()
+
+    def _publish_quarantine(self, name: TableName) -> None:
+        target = self._target(name.quarantine)
+        quarantine.publish(
+            target.place,
+            list(target.staged.values()),
+            run_id=self._run.run_id,
+            attempt=self._run.attempt,
+            spec=target.metadata.spec(),
+            events=self._events,
+        )
+        if target.staged:
+            self._quarantined.add(name)
+            # The files are the table's now: `abandon` must not touch them.
+            target.staged.clear()
+
+    def _publish_table(self, name: TableName, stamp: Stamp) -> CommitResult:
+        target = self._target(name)
+        stamp = replace(stamp, quarantine=self._shown(target))
+        if not target.moves(stamp):
+            return _unchanged(target, stamp)
+        landed = land(target.place, lambda table: target.plan(table, stamp), self._events)
+        result = self._result(name, landed, list(target.staged.values()))
+        target.staged.clear()
+        self._events.emit(
+            "commit_success",
+            f"{result.rows:,} rows in {result.files} files are visible in {name}",
+            table=str(name),
+            rows=result.rows,
+            files=result.files,
+            snapshot_id=result.snapshot_id,
+        )
+        return result
+
+    def _shown(self, target: Target) -> tuple[str, ...]:
+        """The runs whose rejected rows are shown once this one is committed."""
+        shown = () if target.before is None else target.before.quarantine
+        own = (quarantine.run_name(self._run.run_id, self._run.attempt),) if target.name in self._quarantined else ()
+        return (*(run for run in shown if run not in self._run.replays), *own)
+
+    def _found(self, name: TableName) -> CommitResult:
+        """What an earlier attempt of this run did to the table; what this one staged for it is deleted."""
+        for target in (self._target(name), self._target(name.quarantine)):
+            _delete_staged(target)
+        table = Place(self._run.catalog, name).load()
+        if table is None:
+            message = f"{name}: the table was dropped during the run"
+            raise CommitConflictError(message)
+        return self._result(name, Landed(table.metadata, table.metadata_location, found=True), ())
+
+    def _result(self, name: TableName, landed: Landed, files: Sequence[StagedFile]) -> CommitResult:
+        return CommitResult(
+            table=name,
+            status="already_committed" if landed.found else "committed",
+            snapshot_id=landed.snapshot_id,
+            stamp=self._run.codec.decode(standing(landed.metadata)[self._run.codec.key]),
+            rows=sum(file.rows for file in files),
+            files=len(files),
+            size=sum(file.size for file in files),
+            metadata_location=landed.metadata_location,
+            location=landed.metadata.location,
+        )
+
+    def _repair_mirror(self, results: Iterable[CommitResult]) -> None:
+        try:
+            self._mirror.write({result.table: self._run.codec.encode(result.stamp) for result in results})
+        except FatalError as error:
+            self._events.emit("mirror_failed", f"The next run repairs it: {error}", level="WARNING")
+
+
+def _unchanged(target: Target, stamp: Stamp) -> CommitResult:
+    base = target.base
+    return CommitResult(
+        table=target.name,
+        status="unchanged",
+        snapshot_id=None if base is None else base.metadata.current_snapshot_id,
+        stamp=target.before or stamp,
+        metadata_location="" if base is None else base.metadata_location,
+        location=target.metadata.location,
+    )
+
+
+def _delete_staged(target: Target) -> None:
+    for path in target.staged:
+        local_path(path).unlink(missing_ok=True)
+    target.staged.clear()

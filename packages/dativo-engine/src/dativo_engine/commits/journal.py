@@ -1,0 +1,133 @@
+"""What a run staged, remembered on the disk, so that a later run can delete what a killed one left behind.
+
+One file per attempt, written before the first staged file and locked by the process that lives. Its lines name the
+tables' locations; the run's data files lie below `<location>/data` and begin with the run's id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dativo_engine.catalogs.files import make_folder, sync_folder
+from dativo_engine.catalogs.locations import local_path
+from dativo_engine.commits.data_files import referenced_paths
+from dativo_engine.commits.fence import Place
+from dativo_engine.events import Events
+
+SUFFIX = ".staged"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What a run that is no more had staged: where, and the beginning of its files' names."""
+
+    run_id: str
+    locations: tuple[str, ...]
+
+    def files(self, location: str) -> Iterator[Path]:
+        """The run's data files of one table, published or not."""
+        return (path for path in (local_path(location) / "data").rglob(f"*{self.run_id}*") if path.is_file())
+
+
+class Journal:
+    """One attempt's file. It is made with the first location, and gone after `close`."""
+
+    def __init__(self, folder: Path, *, run_id: str, attempt: int) -> None:
+        self._run_id = run_id
+        self._path = folder / f"{run_id}-{attempt}{SUFFIX}"
+        self._file: BinaryIO | None = None
+        self._locations: set[str] = set()
+
+    def add(self, location: str) -> None:
+        """Remember that the run stages files of the table at `location`; it is on the disk when this returns."""
+        if location in self._locations:
+            return
+        if self._file is None:
+            self._file = _open_locked(self._path)
+        self._file.write(json.dumps({"run_id": self._run_id, "location": location}).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        sync_folder(self._path.parent)
+        self._locations.add(location)
+
+    def close(self, *, keep: bool = False) -> None:
+        """The run's files are published or deleted; `keep`: some may be neither, so a later run looks again."""
+        if self._file is not None:
+            if not keep:
+                self._path.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
+            self._locations.clear()
+
+
+def clear_leftovers(folder: Path, places: Sequence[Place], events: Events) -> None:
+    """Delete the data files of runs that are no more, except those which a snapshot of the tables names."""
+    with _abandoned(folder) as found:
+        for leftovers in found:
+            files = [path for location in leftovers.locations for path in leftovers.files(location)]
+            named = _named(places) if files else set[Path]()
+            orphans = [path for path in files if path not in named]
+            for path in orphans:
+                path.unlink(missing_ok=True)
+            if orphans:
+                message = f"Deleted {len(orphans)} files that run {leftovers.run_id} left behind unpublished"
+                events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=len(orphans))
+
+
+def _named(places: Sequence[Place]) -> set[Path]:
+    tables = [table for table in (place.load() for place in places) if table is not None]
+    return {local_path(path) for table in tables for path in referenced_paths(table.metadata, table.io)}
+
+
+@contextmanager
+def _abandoned(folder: Path) -> Generator[list[Leftovers]]:
+    """What runs left behind that are no more. Their journals are deleted if the block ends without an exception."""
+    found: list[Leftovers] = []
+    held: list[tuple[Path, BinaryIO]] = []
+    try:
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                file = path.open("rb")
+                held.append((path, file))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.pop()[1].close()  # its run lives
+                continue
+            except FileNotFoundError:
+                continue  # its run ended between the two looks
+            found += _read(file)
+        yield found
+        for path, _ in held:
+            path.unlink(missing_ok=True)
+    finally:
+        for _, file in held:
+            file.close()
+
+
+def _read(file: BinaryIO) -> list[Leftovers]:
+    locations: dict[str, list[str]] = {}
+    for line in file:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            break  # the run died while writing the line, before it staged anything there
+        locations.setdefault(entry["run_id"], []).append(entry["location"])
+    return [Leftovers(run_id, tuple(places)) for run_id, places in locations.items()]
+
+
+def _open_locked(path: Path) -> BinaryIO:
+    """A new file, locked; made again where another process cleared it away before it was locked."""
+    make_folder(path.parent)
+    while True:
+        file = path.open("ab")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()

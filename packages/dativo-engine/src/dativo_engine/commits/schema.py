@@ -1,0 +1,202 @@
+"""A contract as an Iceberg schema, and a job's partitioning and sort order as Iceberg knows them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dativo_config.models.contract import PhysicalType, Property, SchemaObject
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from pyiceberg.schema import Schema, assign_fresh_schema_ids
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortField, SortOrder
+from pyiceberg.transforms import Transform, parse_transform
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FixedType,
+    FloatType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    MapType,
+    NestedField,
+    PrimitiveType,
+    StringType,
+    StructType,
+    TimestampType,
+    TimestamptzType,
+    TimeType,
+    UUIDType,
+)
+
+from dativo_engine.errors import FatalError
+
+_SCALARS: dict[str, PrimitiveType] = {
+    "boolean": BooleanType(),
+    "int": IntegerType(),
+    "long": LongType(),
+    "float": FloatType(),
+    "double": DoubleType(),
+    "date": DateType(),
+    "time": TimeType(),
+    "timestamp": TimestampType(),
+    "timestamptz": TimestamptzType(),
+    "string": StringType(),
+    "uuid": UUIDType(),
+    "binary": BinaryType(),
+}
+_FIRST_PARTITION_FIELD_ID = 1000
+_CALL = re.compile(r"(?P<name>[a-z]+)\(\s*(?:(?P<width>\d+)\s*,\s*)?(?P<column>[^,]+?)\s*\)", re.IGNORECASE)
+_SORT = re.compile(
+    r"(?P<what>.+?)(?:\s+(?P<direction>asc|desc))?(?:\s+nulls\s+(?P<nulls>first|last))?\s*", re.IGNORECASE
+)
+
+
+def contract_schema(contract: SchemaObject) -> Schema:
+    """The table that a contract asks for, with the ids a new table gets: the same contract, the same ids."""
+    ids = itertools.count(1)
+    columns = [_field(column, column.column, ids) for column in contract.properties]
+    return assign_fresh_schema_ids(Schema(*columns, identifier_field_ids=_identifier(contract, columns)))
+
+
+def partition_spec(texts: Sequence[str], schema: Schema) -> PartitionSpec:
+    """The partitioning of a new table: `day(created)`, `bucket(16, id)`, `country`.
+
+    Raises:
+        FatalError: a text that is no transform of a column of the schema.
+    """
+    if not texts:
+        return UNPARTITIONED_PARTITION_SPEC
+    terms = [_term(text, schema) for text in texts]
+    return PartitionSpec(
+        *(
+            PartitionField(term.source.field_id, _FIRST_PARTITION_FIELD_ID + number, term.transform, term.name)
+            for number, term in enumerate(terms)
+        )
+    )
+
+
+def sort_order(texts: Sequence[str], schema: Schema) -> SortOrder:
+    """The order of rows in a new table's files: `created desc`, `bucket(16, id)`, `name asc nulls last`.
+
+    Raises:
+        FatalError: a text that is no transform of a column of the schema.
+    """
+    return SortOrder(*(_sort_field(text, schema) for text in texts)) if texts else UNSORTED_SORT_ORDER
+
+
+def schema_differences(stored: Schema, wanted: Schema) -> list[str]:
+    """How a table's columns differ from the contract's, one line each; empty: files of one fit the other."""
+    have = {field.name: field for field in stored.fields}
+    want = {field.name: field for field in wanted.fields}
+    differences = [f"column {name} is not in the table" for name in want.keys() - have.keys()]
+    differences += [f"column {name} is not in the contract" for name in have.keys() - want.keys()]
+    for name in [name for name in want if name in have]:
+        found, expected = _shape(have[name].field_type), _shape(want[name].field_type)
+        if found != expected:
+            differences.append(f"column {name} is {found} in the table and {expected} in the contract")
+        elif have[name].required and not want[name].required:
+            differences.append(f"column {name} is required in the table and optional in the contract")
+    if not differences and list(have) != list(want):
+        differences.append("the columns come in another order")
+    return sorted(differences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A transform of a column, as partitioning and sort order name it."""
+
+    transform: Transform[object, object]
+    source: NestedField
+    name: str
+
+
+def _field(column: Property, name: str, ids: Iterator[int]) -> NestedField:
+    return NestedField(
+        next(ids), name, _type(column, ids), required=column.required, doc=column.description.strip() or None
+    )
+
+
+def _type(column: Property, ids: Iterator[int]) -> IcebergType:
+    physical = column.physical_type
+    match physical.name:
+        case "struct":
+            return StructType(*(_field(child, child.column, ids) for child in column.properties))
+        case "list":
+            element, required = _item(column.items, ids)
+            return ListType(next(ids), element, element_required=required)
+        case "map":
+            key, _ = _item(column.key, ids)
+            value, required = _item(column.items, ids)
+            return MapType(next(ids), key, next(ids), value, value_required=required)
+        case _:
+            return _scalar(physical)
+
+
+def _item(item: Property | None, ids: Iterator[int]) -> tuple[IcebergType, bool]:
+    """An element, key or value; text where the contract does not say."""
+    return (StringType(), False) if item is None else (_type(item, ids), item.required)
+
+
+def _scalar(physical: PhysicalType) -> PrimitiveType:
+    if physical.name == "decimal":
+        return DecimalType(physical.precision, physical.scale)
+    return FixedType(physical.length) if physical.name == "fixed" else _SCALARS[physical.name]
+
+
+def _identifier(contract: SchemaObject, columns: Sequence[NestedField]) -> list[int]:
+    """The primary key's field ids, where Iceberg takes them: required columns, no floating-point numbers."""
+    fields = [field for field in columns if field.name in contract.primary_key]
+    fit = all(field.required and field.field_type.is_primitive for field in fields)
+    floats = any(isinstance(field.field_type, FloatType | DoubleType) for field in fields)
+    return [field.field_id for field in fields] if fit and not floats else []
+
+
+def _term(text: str, schema: Schema) -> _Term:
+    call = _CALL.fullmatch(text.strip())
+    kind, width, column = (call["name"].lower(), call["width"], call["column"]) if call else ("identity", None, text)
+    column = column.strip()
+    source = next((field for field in schema.fields if field.name == column), None)
+    if source is None:
+        message = f"{text}: there is no column {column}; there are {', '.join(field.name for field in schema.fields)}"
+        raise FatalError(message)
+    suffix = {"identity": "", "truncate": f"_trunc_{width}", "bucket": f"_bucket_{width}"}.get(kind, f"_{kind}")
+    try:
+        transform = parse_transform(f"{kind}[{width}]" if width else kind)
+    except ValueError:
+        transform = None
+    if transform is None or not transform.can_transform(source.field_type):
+        message = f"{text}: can't be done to a column of type {source.field_type}"
+        raise FatalError(message)
+    return _Term(transform, source, column + suffix)
+
+
+def _sort_field(text: str, schema: Schema) -> SortField:
+    match = _SORT.fullmatch(text.strip())
+    what, direction, nulls = match.group("what", "direction", "nulls") if match else (text, None, None)
+    term = _term(what, schema)
+    return SortField(
+        source_id=term.source.field_id,
+        transform=term.transform,
+        direction=SortDirection.DESC if (direction or "").lower() == "desc" else SortDirection.ASC,
+        null_order=None if nulls is None else NullOrder(f"nulls-{nulls.lower()}"),
+    )
+
+
+def _shape(kind: IcebergType) -> str:
+    """A type without field ids."""
+    match kind:
+        case StructType():
+            return f"struct<{', '.join(f'{field.name}: {_shape(field.field_type)}' for field in kind.fields)}>"
+        case ListType():
+            return f"list<{_shape(kind.element_type)}>"
+        case MapType():
+            return f"map<{_shape(kind.key_type)}, {_shape(kind.value_type)}>"
+        case _:
+            return str(kind)

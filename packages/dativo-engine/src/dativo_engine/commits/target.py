@@ -1,0 +1,209 @@
+"""One table of a run: where it stood when the run was planned, what is staged for it, and what may be done to it.
+
+`Target.plan` is the heart: the run's change, made anew on every base that the fence finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dativo_config.models.job import Mode
+from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+from pyiceberg.catalog import Catalog
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import FileScanTask, Table
+
+from dativo_engine.commits import quarantine
+from dativo_engine.commits.data_files import last_sequence_number, live_entries, stored_rows, to_data_file
+from dativo_engine.commits.fence import Edit, Place
+from dativo_engine.commits.keys import KeySearch
+from dativo_engine.commits.layout import Wanted, check_fits, check_unmoved, layout_of, wanted
+from dativo_engine.commits.stamp import PREFIX, StampCodec, standing
+from dativo_engine.commits.stamps import sealed
+from dativo_engine.errors import CommitConflictError, FatalError
+from dativo_engine.interfaces import LateRows, StagedFile, Stamp, TableLayout
+from dativo_engine.state.mirror import Mirror
+
+if TYPE_CHECKING:
+    from pyiceberg.table.metadata import TableMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt of a run of a job.
+
+    Attributes:
+        replays: runs whose rows in quarantine this one takes over.
+    """
+
+    job: ResolvedJob
+    catalog: Catalog
+    codec: StampCodec
+    run_id: str
+    attempt: int
+    replays: Collection[str]
+
+    @property
+    def mode(self) -> Mode:
+        """How its rows get into the tables: replayed rows are added, whatever the job does with those it reads."""
+        return "append" if self.replays and self.job.target.mode == "replace" else self.job.target.mode
+
+
+@dataclass
+class Target:
+    """A table, or the quarantine of one.
+
+    Attributes:
+        place: with the metadata it will be created with.
+        base: the table when the run was planned; None: it did not exist.
+        expected: the job's stamp then, encoded; None: there was none.
+    """
+
+    run: Run
+    stream: ResolvedStream
+    place: Place
+    want: Wanted
+    base: Table | None
+    expected: str | None = None
+    staged: dict[str, StagedFile] = field(default_factory=dict[str, StagedFile])
+
+    @property
+    def name(self) -> TableName:
+        """The table's."""
+        return self.place.name
+
+    @cached_property
+    def metadata(self) -> TableMetadata:
+        """The base's, or as the table will be created."""
+        return self.want.creation() if self.base is None else self.base.metadata
+
+    @cached_property
+    def before(self) -> Stamp | None:
+        """The job's stamp when the run was planned."""
+        return None if self.expected is None else self.run.codec.decode(self.expected)
+
+    def layout(self) -> TableLayout:
+        """How the table's files must look."""
+        size = self.run.job.target.target_file_bytes
+        return layout_of(self.name, self.metadata, catalog=self.run.catalog, target_file_bytes=size)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns whose values no two rows of the table may share, where this run could bring that about."""
+        guarded = self.run.mode == "append" and self.name == self.stream.table
+        return self.stream.schema.primary_key if guarded else ()
+
+    def stage(self, files: Sequence[StagedFile]) -> list[LateRows]:
+        """Take files; answers their rows whose key the table holds already."""
+        self.staged |= {file.path: file for file in files}
+        if self.base is None or not self.keys:
+            return []
+        held = self._key_search().held(files, list(self.base.scan().plan_files()))
+        if not held:
+            return []
+        from dativo_engine.commits.late import already_stored
+
+        io, stream = self.run.codec.io, self.stream.name
+        return [
+            already_stored(io, self.staged[path], positions, stream=stream, keys=self.keys)
+            for path, positions in held.items()
+        ]
+
+    def moves(self, stamp: Stamp) -> bool:
+        """Whether the run changes anything in the table, were it only the job's cursor."""
+        if self.staged or self.before is None:
+            return True
+        replaces = self.run.mode == "replace" and self.base is not None and stored_rows(self.base.metadata) > 0
+        return replaces or stamp.cursors != self.before.cursors or stamp.quarantine != self.before.quarantine
+
+    def plan(self, table: Table | None, stamp: Stamp) -> Edit | None:
+        """The run's change to the table as it stands; None: it is there.
+
+        Raises:
+            CommitConflictError: the run may not be carried out on this base, and must be planned again.
+            FatalError: it would empty the table, and nobody allowed that.
+        """
+        stamps = {} if table is None else standing(table.metadata)
+        text = stamps.get(self.run.codec.key)
+        if text != self.expected:
+            if text is not None and self.run.codec.decode(text).run_id == self.run.run_id:
+                return None
+            message = f"{self.name}: another run of job {self.run.job.name} committed first"
+            raise CommitConflictError(message)
+        if table is not None:
+            check_unmoved(self.name, self.metadata, table.metadata)
+            self._check_keys(table)
+        return Edit(
+            added=[to_data_file(file, self.metadata.spec()) for file in self.staged.values()],
+            removed=self._removed(table),
+            marks=sealed(stamp, self.run.codec),
+            carried=stamps,
+            properties={} if table is None else _changed(table.properties, self.want.properties),
+        )
+
+    def _removed(self, table: Table | None) -> list[DataFile]:
+        """The stored files that give way: all of them in replace; in merge those that `commits/merge.py` rewrote."""
+        if table is None or self.run.mode != "replace":
+            return []
+        rows = stored_rows(table.metadata)
+        if rows and not self.staged and not self.run.job.target.allow_empty:
+            message = (
+                f"{self.name}: no row was accepted, and replacing would empty a table of {rows:,} rows; "
+                "set target.allow_empty: true if that is meant"
+            )
+            raise FatalError(message)
+        return [entry.data_file for entry in live_entries(table)]
+
+    def _check_keys(self, table: Table) -> None:
+        """That no file which came since the run was planned holds one of its keys."""
+        planned = -1 if self.base is None else last_sequence_number(self.base.metadata)
+        if not self.keys or last_sequence_number(table.metadata) <= planned:
+            return
+        since = [FileScanTask(entry.data_file) for entry in live_entries(table, after=planned)]
+        if self._key_search().held(list(self.staged.values()), since):
+            message = f"{self.name}: rows with the same keys were added during the run"
+            raise CommitConflictError(message)
+
+    def _key_search(self) -> KeySearch:
+        job = self.run.job
+        return KeySearch(self.run.codec.io, self.metadata.schema(), self.keys, job.tenant.staged_folder(job.name))
+
+
+def look(run: Run, name: TableName, stream: ResolvedStream, mirror: Mirror) -> Target:
+    """A table as it stands now.
+
+    Raises:
+        FatalError: the contract does not fit it, or it has rows and no stamp where one is due.
+    """
+    is_quarantine = name != stream.table
+    want = quarantine.wanted(run.job, stream.table) if is_quarantine else wanted(run.job, stream)
+    place = Place(run.catalog, name, want.creation())
+    base = place.load()
+    if base is None:
+        return Target(run, stream, place, want, base)
+    check_fits(name, base, want)
+    return Target(run, stream, place, want, base, None if is_quarantine else _expected(run, name, base, mirror))
+
+
+def _expected(run: Run, name: TableName, table: Table, mirror: Mirror) -> str | None:
+    """The stamp that a run may be planned from."""
+    stamps = standing(table.metadata)
+    if (text := stamps.get(run.codec.key)) is not None:
+        return text
+    if not stored_rows(table.metadata):
+        return None
+    remedy = "`dativo state reset` (start from the beginning), `state set` (from a cursor) or `state adopt`"
+    if not stamps and not any(key.startswith(PREFIX) for key in table.properties):
+        message = f"{name}: the table has rows that dativo did not load; say where to start with {remedy}"
+        raise FatalError(message)
+    if run.codec.key not in table.properties and mirror.knows(name):
+        message = f"{name}: job {run.job.name} loaded rows before, but its stamp is gone; go on with {remedy}"
+        raise FatalError(message)
+    return None  # a job that joins a table, or one whose commits were all rolled back
+
+
+def _changed(stored: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in wanted.items() if stored.get(key) != value}
