@@ -1,0 +1,118 @@
+"""`dativo connectors`: what sources there are, and what each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+from dativo_config.models.connector import ConnectorSpec
+from dativo_config.problems import closest
+from dativo_engine.connectors import specs
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from dativo_cli.options import debug_option, example, json_option
+from dativo_cli.screen import STRONG, Json, Screen
+
+BLOCKS = ("options", "connection", "credentials")
+
+
+@click.command(epilog=example("dativo connectors", "dativo connectors csv"))
+@click.argument("name", required=False)
+@json_option
+@debug_option
+@click.pass_obj
+def connectors(screen: Screen, *, name: str | None, as_json: bool) -> None:
+    """List connectors and their options.
+
+    --json: a list of name, summary, roles, category, inputs, incremental_strategies, allowed_in_cloud, extra, and
+    options, connection and credentials, each a list of name, type, default, required, description.
+    """
+    known = specs()
+    if name is not None and name not in known:
+        hint = closest(name, known) or f"there are {', '.join(sorted(known))}"
+        message = f"no connector '{name}'; {hint}"
+        raise click.BadParameter(message, param_hint="NAME")
+    chosen = [known[name]] if name is not None else [known[item] for item in sorted(known)]
+    if as_json:
+        screen.json([_as_json(spec) for spec in chosen])
+    elif name is not None:
+        _show(screen, chosen[0])
+    else:
+        rows = [
+            (spec.name, ", ".join(spec.incremental_strategies) or "full reads only", spec.summary) for spec in chosen
+        ]
+        screen.table(["connector", "incremental", "reads"], rows)
+        screen.note("`dativo connectors NAME` lists the options of one")
+
+
+def _show(screen: Screen, spec: ConnectorSpec) -> None:
+    screen.line(f"{spec.name}: {spec.summary}", STRONG)
+    screen.facts(
+        [
+            ("inputs", f"source.{spec.inputs}" if spec.inputs else "none"),
+            ("incremental", ", ".join(spec.incremental_strategies) or "full reads only"),
+            ("--mode cloud", "allowed" if spec.allowed_in_cloud else "refused"),
+            ("driver", f"pip install 'dativo-engine[{spec.extra}]'" if spec.extra else "included"),
+        ]
+    )
+    for block in BLOCKS:
+        options = list(_options(getattr(spec, block)))
+        if options:
+            screen.line()
+            screen.line(f"source.{block}", STRONG)
+            rows = [(item["name"], item["type"], _default(item), item["description"]) for item in options]
+            screen.table(["name", "type", "default", "meaning"], rows)
+
+
+def _default(option: dict[str, Json]) -> str:
+    return "required" if option["required"] else "" if option["default"] is None else str(option["default"])
+
+
+def _as_json(spec: ConnectorSpec) -> Json:
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "roles": list(spec.roles),
+        "category": spec.category,
+        "inputs": spec.inputs,
+        "incremental_strategies": list(spec.incremental_strategies),
+        "allowed_in_cloud": spec.allowed_in_cloud,
+        "extra": spec.extra,
+        **{block: list(_options(getattr(spec, block))) for block in BLOCKS},
+    }
+
+
+def _options(model: type[BaseModel] | None) -> Iterator[dict[str, Json]]:
+    """The fields of a connector's model as its users see them, types as JSON Schema names them."""
+    if model is None:
+        return
+    properties = model.model_json_schema()["properties"]
+    for name, field in model.model_fields.items():
+        shown = field.alias or name
+        default = field.get_default(call_default_factory=True) if not field.is_required() else None
+        yield {
+            "name": shown,
+            "type": _type(properties[shown]),
+            "default": None if default is PydanticUndefined else default,
+            "required": field.is_required(),
+            "description": field.description or "",
+        }
+
+
+def _type(schema: dict[str, object]) -> str:
+    match schema:
+        case {"anyOf": list(choices)}:
+            return " | ".join(_type(choice) for choice in choices if choice.get("type") != "null")
+        case {"enum": list(values)}:
+            return " | ".join(str(value) for value in values)
+        case {"const": value}:
+            return str(value)
+        case {"type": "array", "items": dict(items)}:
+            return f"list of {_type(items)}"
+        case {"writeOnly": True}:
+            return "secret"
+        case {"type": str(name)}:
+            return name
+        case _:
+            return "object"

@@ -1,0 +1,65 @@
+"""`dativo validate`: every problem of every file, without network and without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from dativo_config.load import load_runner
+from dativo_config.problems import ConfigError, Problem, render, to_json
+from dativo_engine.connectors import specs
+
+from dativo_cli.jobs import load_jobs, load_settings
+from dativo_cli.options import (
+    FILE,
+    JobFlags,
+    SecretFlags,
+    example,
+    job_options,
+    json_option,
+    secret_options,
+)
+from dativo_cli.screen import BAD, GOOD, Screen
+
+FAILURE = 2
+
+
+@click.command(epilog=example("dativo validate", "dativo validate --config jobs/demo/orders_to_iceberg.yaml --json"))
+@job_options
+@secret_options
+@click.option("--runner-config", type=FILE, help="One runner file and the jobs it schedules.")
+@json_option
+@click.pass_obj
+def validate(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, runner_config: Path | None, as_json: bool) -> int:
+    """Find every problem in the project's files.
+
+    Without --config, --job-dir or --runner-config: every job, contract, recipe and runner of the project. Needs no
+    network and no secrets. Exits with 2 when there is a problem.
+
+    --json: valid, files (their number), problems, each with file, line, column, path, message, hint.
+    """
+    if runner_config is not None and (jobs.config or jobs.job_dir):
+        message = "give one of --config, --job-dir and --runner-config"
+        raise click.UsageError(message)
+    problems: Sequence[Problem] = ()
+    files = 0
+    try:
+        if runner_config is not None:
+            files = load_runner(runner_config, specs(), load_settings(jobs, secrets)).files
+        else:
+            files = load_jobs(jobs, secrets).files
+    except ConfigError as error:
+        problems, files = error.problems, error.files
+    if as_json:
+        found = [to_json(problem) for problem in problems]
+        screen.json({"valid": not problems, "files": files, "problems": found})
+    else:
+        for problem in problems:
+            screen.line(render(problem))
+        screen.line(f"{_count(files, 'file')}, {_count(len(problems), 'problem')}", BAD if problems else GOOD)
+    return FAILURE if problems else 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

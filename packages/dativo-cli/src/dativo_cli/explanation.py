@@ -1,0 +1,156 @@
+"""What a job will do, in the words of its reader: from the files alone, nothing is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dativo_config.models.resolved import ResolvedJob, ResolvedStream
+from dativo_config.problems import shown_file
+from dativo_engine.contracts.compiled import compile_contract
+from dativo_engine.contracts.metrics import expectation
+
+STRATEGIES = {"file_modified_time": "only files that are new or changed since the last committed run"}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One rule of a contract.
+
+    Attributes:
+        column: empty: the rule is about the whole object.
+        kind: row: judged on every row; run: over all rows of a run; note: only reported.
+    """
+
+    column: str
+    rule: str
+    expected: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLines:
+    """One stream of a job and the table it feeds. Partitions and sort order as Iceberg transforms."""
+
+    stream: str
+    inputs: tuple[str, ...]
+    table: str
+    quarantine: str
+    contract: str
+    columns: int
+    primary_key: tuple[str, ...]
+    partitioning: tuple[str, ...]
+    sort_order: tuple[str, ...]
+    rules: tuple[RuleLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One job, every default filled in. Its fields are those of `dativo explain --json`."""
+
+    job: str
+    tenant: str
+    file: str
+    connector: str
+    cursor: str
+    mode: str
+    mode_reason: str
+    delivery: str
+    validation: str
+    catalog: str
+    warehouse: str
+    branch: str
+    retries: str
+    timeout_seconds: float
+    streams: tuple[StreamLines, ...]
+
+
+def explain_job(job: ResolvedJob) -> Explanation:
+    """All that a run of the job would do."""
+    return Explanation(
+        job=job.name,
+        tenant=job.tenant.id,
+        file=shown_file(job.path),
+        connector=job.spec.name,
+        cursor=_cursor(job),
+        mode=job.target.mode,
+        mode_reason=job.target.mode_reason,
+        delivery=_delivery(job),
+        validation=_validation(job),
+        catalog=shown_file(job.tenant.catalog_file),
+        warehouse=job.target.warehouse or shown_file(job.tenant.warehouse_folder),
+        branch=_branch(job),
+        retries=_retries(job),
+        timeout_seconds=job.timeout_seconds,
+        streams=tuple(_stream(job, stream) for stream in job.streams),
+    )
+
+
+def _cursor(job: ResolvedJob) -> str:
+    if job.incremental is None:
+        return "none: every run reads everything"
+    strategy = job.incremental.strategy
+    told = STRATEGIES.get(strategy, "only what is new since the last committed run")
+    fields = sorted({stream.cursor_field for stream in job.streams if stream.cursor_field})
+    lookback = f", and {job.incremental.lookback_days:g} days before it" if job.incremental.lookback_days else ""
+    return f"{strategy}{' on ' + ', '.join(fields) if fields else ''}: {told}{lookback}"
+
+
+def _delivery(job: ResolvedJob) -> str:
+    together = "rows and cursor become visible in one commit"
+    match job.target.mode:
+        case "merge":
+            return f"exactly once: {together}; rows of a key that is there already are replaced"
+        case "replace":
+            return "exactly once: each run's rows take the place of all before, in one commit"
+        case "append" if job.incremental is None:
+            return "each run adds everything it reads, once; what earlier runs read is there again"
+        case "append":
+            return f"exactly once: {together}; a crash and a second run add nothing twice"
+
+
+def _validation(job: ResolvedJob) -> str:
+    if job.job.schema_validation_mode == "strict":
+        return "strict: one bad row or broken rule fails the run, nothing is committed (exit 2)"
+    return "warn: good rows land, bad ones go to the quarantine with their reasons (exit 1)"
+
+
+def _branch(job: ResolvedJob) -> str:
+    return "none: the embedded catalogue has no branches" if job.target.connection is None else job.target.branch
+
+
+def _retries(job: ResolvedJob) -> str:
+    if job.retry is None:
+        return "none with `dativo run`; 3 where schedules run it"
+    policy = job.retry
+    return (
+        f"{policy.max_retries}, after {policy.initial_delay_seconds:g} s, each time {policy.backoff_multiplier:g} times "
+        f"as long, at most {policy.max_delay_seconds:g} s"
+    )
+
+
+def _stream(job: ResolvedJob, stream: ResolvedStream) -> StreamLines:
+    contract = stream.contract
+    return StreamLines(
+        stream=stream.name,
+        inputs=tuple(shown_file(Path(item)) if "://" not in item else item for item in stream.inputs),
+        table=str(stream.table),
+        quarantine=str(stream.table.quarantine),
+        contract=f"{shown_file(contract.path)}, {contract.name} {contract.version}",
+        columns=len(stream.schema.properties),
+        primary_key=stream.schema.primary_key,
+        partitioning=job.target.partitioning,
+        sort_order=job.target.sort_order,
+        rules=tuple(_rules(job, stream)),
+    )
+
+
+def _rules(job: ResolvedJob, stream: ResolvedStream) -> Sequence[RuleLine]:
+    compiled = compile_contract(stream.schema, job.target.mode)
+    lines = [RuleLine(column, rule, expected, "row") for rule, column, expected in compiled.row_rules()]
+    for rule, column in compiled.run_rules:
+        lines.append(RuleLine(column, rule.name, expectation(rule), "run" if rule.severity == "error" else "note"))
+    for rule in compiled.sql_rules:
+        lines.append(RuleLine(rule.column, rule.name, expectation(rule), "run" if rule.severity == "error" else "note"))
+    return lines

@@ -1,0 +1,94 @@
+"""From flags to the jobs they name, and from a job to the same job with its secrets in place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import click
+from dativo_config.interpolate import resolve_secrets
+from dativo_config.load import Loaded, LoadSettings, load, load_project
+from dativo_config.models.resolved import ResolvedJob, ResolvedStream
+from dativo_config.problems import closest
+from dativo_config.secrets import hide_other_tenants, open_secrets
+from dativo_engine.connectors import specs
+
+from dativo_cli.options import JobFlags, SecretFlags
+from dativo_cli.screen import Screen
+
+NO_SECRET_FLAGS = SecretFlags(secrets_dir=None, secret_manager=None, mode="self_hosted")
+
+
+def load_jobs(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> Loaded:
+    """The jobs of one file, of one folder, or of the whole project.
+
+    Raises:
+        ConfigError: their files hold problems.
+        click.UsageError: both a file and a folder were given, or the folder holds no job.
+    """
+    if jobs.config is not None and jobs.job_dir is not None:
+        message = "give --config or --job-dir, not both"
+        raise click.UsageError(message)
+    settings = load_settings(jobs, secrets)
+    if jobs.config is not None:
+        return load([jobs.config], specs(), settings)
+    if jobs.job_dir is not None:
+        files = sorted([*jobs.job_dir.glob("*.yaml"), *jobs.job_dir.glob("*.yml")])
+        if not files:
+            message = f"{jobs.job_dir} holds no job file (*.yaml)"
+            raise click.UsageError(message)
+        return load(files, specs(), settings)
+    return load_project(specs(), settings)
+
+
+def load_settings(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> LoadSettings:
+    """The flags as the loader takes them."""
+    return LoadSettings(
+        project=jobs.project,
+        tenant_id=jobs.tenant_id,
+        environment=os.environ,
+        secrets_dir=secrets.secrets_dir,
+        mode=secrets.mode,
+    )
+
+
+def one_job(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> ResolvedJob:
+    """The job that a command works on: the one given, or the only one of the project.
+
+    Raises:
+        click.UsageError: there are several.
+    """
+    found = load_jobs(jobs, secrets).jobs
+    if len(found) != 1:
+        names = ", ".join(str(job.path) for job in found) or "none"
+        message = f"say which job with --config; found: {names}"
+        raise click.UsageError(message)
+    return found[0]
+
+
+def with_secrets(job: ResolvedJob, secrets: SecretFlags, screen: Screen) -> ResolvedJob:
+    """The job as its source and catalogue need it. From here on the process holds this tenant's secrets only.
+
+    Raises:
+        DativoError: a secret that the job names is nowhere to be found.
+    """
+    hide_other_tenants(os.environ, job.tenant)
+    found = open_secrets(job.tenant, manager=secrets.secret_manager, environment=os.environ)
+    resolved, values = resolve_secrets(job, found)
+    screen.hide(values)
+    return resolved
+
+
+def pick_streams(job: ResolvedJob, names: Sequence[str]) -> tuple[ResolvedStream, ...]:
+    """The job's streams of these names; no names: all.
+
+    Raises:
+        click.BadParameter: the job has no such stream.
+    """
+    known = [stream.name for stream in job.streams]
+    for name in names:
+        if name not in known:
+            hint = closest(name, known) or f"it has {', '.join(known)}"
+            message = f"{job.path} has no object '{name}'; {hint}"
+            raise click.BadParameter(message, param_hint="--object")
+    return tuple(stream for stream in job.streams if not names or stream.name in names)

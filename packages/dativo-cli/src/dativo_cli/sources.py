@@ -1,0 +1,105 @@
+"""A source that no job names yet: opened from a connector's name and what to read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+from dativo_config.models.connector import ConnectorSpec
+from dativo_config.problems import closest
+from dativo_engine.connectors import open_source, specs
+from dativo_engine.interfaces import Source, SourceSettings, StreamSettings
+from pydantic import BaseModel, ValidationError
+
+SUFFIXES: Mapping[str, str] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+COMPRESSIONS = frozenset({".gz", ".zst", ".bz2"})
+
+
+def connector_of(location: str) -> str:
+    """Which connector reads a file, by the end of its name.
+
+    Raises:
+        click.BadParameter: none that dativo knows.
+    """
+    suffixes = [suffix for suffix in _name_of(location).suffixes if suffix not in COMPRESSIONS]
+    if not suffixes or suffixes[-1].lower() not in SUFFIXES:
+        message = f"{location}: can't tell what kind of file it is; its name should end in {', '.join(SUFFIXES)}"
+        raise click.BadParameter(message)
+    return SUFFIXES[suffixes[-1].lower()]
+
+
+def object_of(location: str) -> str:
+    """A name for the rows of a file, fit for a job, an object and a table: `Orders 2024.csv.gz` -> `orders_2024`."""
+    stem = _name_of(location).name.split(".")[0]
+    words = re.findall(r"[a-z0-9]+", stem.lower())
+    return "_".join(words)[:40] or "rows"
+
+
+def open_connector(name: str, inputs: Sequence[str], options: Sequence[str], *, project: Path) -> Source:
+    """The source behind a connector, with the connector's defaults.
+
+    Args:
+        inputs: paths, globs, folders or URLs.
+        options: `name=value`, of the connector's own options.
+
+    Raises:
+        click.BadParameter: no such connector or option, or nothing to read was named.
+    """
+    known = specs()
+    if name not in known:
+        message = f"no connector '{name}'; {closest(name, known) or 'there are ' + ', '.join(sorted(known))}"
+        raise click.BadParameter(message, param_hint="--connector")
+    spec = known[name]
+    if spec.inputs == "files" and not inputs:
+        message = f"say which files: dativo discover --connector {name} FILE..."
+        raise click.BadParameter(message, param_hint="INPUTS")
+    located = tuple(item if "://" in item else str(Path(item).absolute()) for item in inputs)
+    stream = StreamSettings(name=object_of(inputs[0]) if inputs else name, inputs=located)
+    settings = SourceSettings(
+        connector=name,
+        tenant_id="discover",
+        job_name="discover",
+        project=project,
+        streams=(stream,),
+        options=_options(spec, options),
+    )
+    return open_source(settings)
+
+
+def _options(spec: ConnectorSpec, options: Sequence[str]) -> BaseModel | None:
+    values = dict(_pair(option) for option in options)
+    if spec.options is None:
+        if values:
+            message = f"{spec.name} takes no options"
+            raise click.BadParameter(message, param_hint="--option")
+        return None
+    try:
+        return spec.options.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        hint = closest(name, spec.options.model_fields) or f"`dativo connectors {spec.name}` lists what there is"
+        message = f"{name}: {first['msg']}; {hint}"
+        raise click.BadParameter(message, param_hint="--option") from error
+
+
+def _pair(option: str) -> tuple[str, str]:
+    name, separator, value = option.partition("=")
+    if not separator:
+        message = f"{option}: write it as name=value"
+        raise click.BadParameter(message, param_hint="--option")
+    return name, value
+
+
+def _name_of(location: str) -> Path:
+    return Path(location.split("?")[0].split("#")[0] if "://" in location else location)
