@@ -154,7 +154,7 @@ class Run:
         )
 
     def stage(self, rows: Rows, *, table: TableName = ORDERS, number: int = 0) -> list[LateRows]:
-        file = write_file(self.committer.layout(table), self.run_id, people(rows), number)
+        file = write_file(self.committer.layout(table), f"{self.run_id}-{self.attempt}", people(rows), number)
         late = list(self.committer.stage([file]))
         self.late += late
         return late

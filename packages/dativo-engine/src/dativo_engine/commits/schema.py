@@ -52,6 +52,16 @@ _SCALARS: dict[str, PrimitiveType] = {
     "binary": BinaryType(),
 }
 _FIRST_PARTITION_FIELD_ID = 1000
+# (transform, with a width) -> what it adds to the column's name in the partition field's.
+_SUFFIXES = {
+    ("identity", False): "",
+    ("year", False): "_year",
+    ("month", False): "_month",
+    ("day", False): "_day",
+    ("hour", False): "_hour",
+    ("bucket", True): "_bucket_{}",
+    ("truncate", True): "_trunc_{}",
+}
 _CALL = re.compile(r"(?P<name>[a-z]+)\(\s*(?:(?P<width>\d+)\s*,\s*)?(?P<column>[^,]+?)\s*\)", re.IGNORECASE)
 _SORT = re.compile(
     r"(?P<what>.+?)(?:\s+(?P<direction>asc|desc))?(?:\s+nulls\s+(?P<nulls>first|last))?\s*", re.IGNORECASE
@@ -166,15 +176,12 @@ def _term(text: str, schema: Schema) -> _Term:
     if source is None:
         message = f"{text}: there is no column {column}; there are {', '.join(field.name for field in schema.fields)}"
         raise FatalError(message)
-    suffix = {"identity": "", "truncate": f"_trunc_{width}", "bucket": f"_bucket_{width}"}.get(kind, f"_{kind}")
-    try:
-        transform = parse_transform(f"{kind}[{width}]" if width else kind)
-    except ValueError:
-        transform = None
-    if transform is None or not transform.can_transform(source.field_type):
-        message = f"{text}: can't be done to a column of type {source.field_type}"
+    suffix = _SUFFIXES.get((kind, width is not None))
+    transform = None if suffix is None else parse_transform(f"{kind}[{width}]" if width else kind)
+    if suffix is None or transform is None or not transform.can_transform(source.field_type):
+        message = f"{text}: is no transform that a column of type {source.field_type} has"
         raise FatalError(message)
-    return _Term(transform, source, column + suffix)
+    return _Term(transform, source, column + suffix.format(width))
 
 
 def _sort_field(text: str, schema: Schema) -> SortField:
