@@ -58,7 +58,7 @@ CASES = [
         column("long"),
         text("x", "1.5", "9223372036854775808", "0x1F", "", "1e3", "7"),
         [7],
-        {row: TYPE for row in range(6)},
+        dict.fromkeys(range(6), TYPE),
     ),
     Case("long to int", column("int"), pa.array([2**31 - 1, 2**31, -(2**31)]), [2**31 - 1, -(2**31)], {1: TYPE}),
     Case("unsigned to long", column("long"), pa.array([1, 2**63], pa.uint64()), [1], {1: TYPE}),

@@ -7,17 +7,18 @@ two keys with one hash are still two keys: hashed keys are kept in a file for th
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dativo_engine.contracts.runs import Int64s, SortedRuns
+from dativo_engine.contracts.runs import Int64s, SortedRuns, ascends
+from dativo_engine.contracts.spill import SpillFile
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,12 +51,14 @@ class BatchKeys:
         rows: the batch's rows that have a key, ascending.
         columns: the key's columns at these rows.
         values: a 64-bit value for each.
+        order: sorts the values, equal ones by row; None: they ascend as they are.
         exact: equal values mean equal keys.
     """
 
     rows: Int64s
     columns: tuple[pa.Array, ...]
     values: Int64s
+    order: Int64s | None
     exact: bool
 
     def keys_at(self, positions: Int64s) -> list[Key]:
@@ -84,7 +87,6 @@ class KeyIndex:
         self.key = key
         self._runs = SortedRuns(memory_bytes=memory_bytes, folder=folder)
         self._log = KeyLog(folder)
-        self._hasher: duckdb.DuckDBPyConnection | None = None
 
     def read(self, columns: Sequence[pa.Array], rows: Int64s | None) -> BatchKeys:
         """The keys of a batch at some of its rows (None: all)."""
@@ -98,87 +100,82 @@ class KeyIndex:
             comparable = [column.take(pa.array(rows)) for column in comparable]
         exact = len(comparable) == 1 and pa.types.is_int64(comparable[0].type)
         values = comparable[0].to_numpy(zero_copy_only=False) if exact else self._hash(comparable)
-        return BatchKeys(rows, tuple(comparable), values, exact)
+        order = None if ascends(values) else np.argsort(values, kind="stable")
+        return BatchKeys(rows, tuple(comparable), values, order, exact)
 
     def suspects(self, keys: BatchKeys) -> Suspects:
         """The rows that may repeat a key of this batch or of an earlier one; none, most of the time."""
-        if self._runs.ascends(keys.values):
-            return Suspects()
-        order = np.argsort(keys.values, kind="stable")
-        values = keys.values[order]
-        repeats = np.flatnonzero(values[1:] == values[:-1])
+        values = keys.values if keys.order is None else keys.values[keys.order]
+        repeats = np.flatnonzero(values[1:] == values[:-1]) if keys.order is not None else _NONE
         found, ordinals = self._runs.find(values)
-        positions = order[np.unique(np.concatenate([repeats, repeats + 1, found]))]
+        positions = np.unique(np.concatenate([repeats, repeats + 1, found]))
         if len(positions) == 0:
             return Suspects()
+        positions = positions if keys.order is None else keys.order[positions]
         seen = {(value,) for value in values[found].tolist()} if keys.exact else set(self._log.fetch(ordinals))
         return Suspects(dict(zip(keys.rows[positions].tolist(), keys.keys_at(positions), strict=True)), seen)
 
     def add(self, keys: BatchKeys, dropped: Int64s) -> None:
         """Remember the batch's keys, but for those of the rows that did not pass."""
-        kept = np.flatnonzero(~np.isin(keys.rows, dropped)) if len(dropped) else None
-        values = keys.values if kept is None else keys.values[kept]
-        order = None if self._runs.ascends(values) else np.argsort(values, kind="stable")
+        order = np.arange(len(keys.values)) if keys.order is None else keys.order
+        kept = ~np.isin(keys.rows, dropped) if len(dropped) else None
+        order = order if kept is None else order[kept[order]]
         ordinals = _NONE
         if not keys.exact:
-            columns = keys.columns if kept is None else [column.take(pa.array(kept)) for column in keys.columns]
-            ordinals = self._log.append(columns)
-            ordinals = ordinals if order is None else ordinals[order]
-        self._runs.add(values if order is None else values[order], ordinals)
+            columns = keys.columns if kept is None else [column.filter(pa.array(kept)) for column in keys.columns]
+            places = np.cumsum(kept) - 1 if kept is not None else np.arange(len(keys.values))
+            ordinals = self._log.append(columns) + places[order]
+        ascending = keys.order is None and kept is None
+        self._runs.add(keys.values if ascending else keys.values[order], ordinals)
 
     def _hash(self, columns: Sequence[pa.Array]) -> Int64s:
-        import duckdb  # only contracts with text or composite keys pay for it
-
-        if self._hasher is None:
-            self._hasher = duckdb.connect(":memory:", config={"threads": 1})
         names = [f"k{number}" for number in range(len(columns))]
-        self._hasher.register("keys", pa.table(list(columns), names=names))
-        try:
-            hashes = self._hasher.execute(f"SELECT hash({', '.join(names)}) AS hash FROM keys").fetchnumpy()["hash"]
-        finally:
-            self._hasher.unregister("keys")
-        return hashes.view(np.int64)
+        with _hasher().cursor() as connection:
+            connection.register("keys", pa.table(list(columns), names=names))
+            found = connection.execute(f"SELECT hash({', '.join(names)}) AS hash FROM keys").fetchnumpy()
+        return found["hash"].view(np.int64)
+
+
+@functools.cache
+def _hasher() -> duckdb.DuckDBPyConnection:
+    """The process's DuckDB for hashing: only contracts with text or composite keys pay for it."""
+    import duckdb
+
+    return duckdb.connect(":memory:", config={"threads": 1})
 
 
 class KeyLog:
-    """Keys in the order they were added, in a file without a name; a key's ordinal is its place in that order."""
+    """Keys in the order they were added, in a file; a key's ordinal is its place in that order."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: BinaryIO | None = None
+        self._file: SpillFile | None = None
         self._schema: pa.Schema | None = None
         self._first: list[int] = []
-        self._offsets: list[int] = [0]
+        self._places: list[tuple[int, int]] = []
         self._length = 0
 
-    def append(self, columns: Sequence[pa.Array]) -> Int64s:
-        """Keep the keys; answers their ordinals."""
-        if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - lives as long as the log
+    def append(self, columns: Sequence[pa.Array]) -> int:
+        """Keep the keys; answers the first one's ordinal."""
         batch = pa.RecordBatch.from_arrays(list(columns), names=[str(number) for number in range(len(columns))])
         self._schema = batch.schema
+        self._file = self._file or SpillFile(self._folder)
+        self._places.append(self._file.append(batch.serialize()))
         first, self._length = self._length, self._length + batch.num_rows
         self._first.append(first)
-        self._file.seek(self._offsets[-1])
-        self._offsets.append(self._offsets[-1] + self._file.write(batch.serialize()))
-        return np.arange(first, self._length)
+        return first
 
-    def fetch(self, ordinals: Int64s) -> list[Key]:
+    def fetch(self, ordinals: Int64s) -> Iterator[Key]:
         """The keys with these ordinals, in any order."""
         ordinals = np.unique(ordinals)
         parts = np.searchsorted(self._first, ordinals, "right") - 1
-        keys: list[Key] = []
         for part in np.unique(parts).tolist():
             rows = pa.array(ordinals[parts == part] - self._first[part])
-            keys += zip(*(column.take(rows).to_pylist() for column in self._part(part).columns), strict=True)
-        return keys
+            yield from zip(*(column.take(rows).to_pylist() for column in self._part(part).columns), strict=True)
 
     def _part(self, part: int) -> pa.RecordBatch:
-        start, end = self._offsets[part : part + 2]
-        assert self._file is not None  # noqa: S101 - there are parts
-        self._file.seek(start)
-        return pa.ipc.read_record_batch(pa.py_buffer(self._file.read(end - start)), self._schema)
+        data = self._file.read(*self._places[part]) if self._file is not None else b""
+        return pa.ipc.read_record_batch(pa.py_buffer(data), self._schema)
 
 
 class UniqueKeys:
