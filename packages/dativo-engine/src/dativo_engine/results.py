@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 from dativo_config.models.contract import JsonValue
 
+from dativo_engine.interfaces import Stamp
+
 Status = Literal["success", "partial", "failed"]
 EXIT_CODES: Mapping[Status, int] = {"success": 0, "partial": 1, "failed": 2}
 
@@ -135,3 +137,17 @@ class RunResult:
         shown = asdict(replace(self, cause=None))
         del shown["cause"], shown["stopped"]
         return {**shown, "exit_code": self.exit_code}
+
+
+def describe_stamp(stamp: Stamp) -> dict[str, JsonValue]:
+    """A stamp as `run --json`, `state show` and `table show` print it."""
+    return {
+        "tenant": stamp.tenant,
+        "job": stamp.job,
+        "run_id": stamp.run_id,
+        "attempt": stamp.attempt,
+        "committed_at": stamp.committed_at,
+        "snapshot_id": stamp.snapshot_id,
+        "cursors": {name: dict(cursor.value) for name, cursor in stamp.cursors.items()},
+        "versions": dict(stamp.versions),
+    }

@@ -128,14 +128,15 @@ class KeySearch:
         fields = {column: self.schema.find_field(column) for column in self.columns}
         return {
             column: (
-                _bound(field.field_type, lower.get(field.field_id)),
-                _bound(field.field_type, upper.get(field.field_id)),
+                bound(field.field_type, lower.get(field.field_id)),
+                bound(field.field_type, upper.get(field.field_id)),
             )
             for column, field in fields.items()
         }
 
 
-def _bound(kind: object, value: bytes | None) -> object:
+def bound(kind: object, value: bytes | None) -> object:
+    """A file's bound on a column of this type as a value; None where there is none."""
     if value is None or not isinstance(kind, PrimitiveType):
         return None
     # A column that was widened keeps the narrow bounds of its older files.

@@ -1,0 +1,238 @@
+"""A run's changes in merge mode: which one counts for each key, and which stored rows they meet.
+
+The changes lie in Parquet files in read order, as the writer staged them: the table's columns, and `OP_COLUMN` where
+the source reports deletes. Keys are matched in DuckDB, which knows every type and composite keys, and goes to disk
+beyond its memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dativo_engine.interfaces import StagedFile
+
+OP_COLUMN = "_dativo_op"
+UPSERT, DELETE = 0, 1
+# A change's place in read order: the number of its file, then its row in it.
+ROW_BITS = 40
+BATCH_ROWS = 128 * 1024
+# Decoded rows take some four times what they take in a compressed file.
+DECODED = 4
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRule:
+    """How rows of one key give way to each other.
+
+    Attributes:
+        keys: the primary key's columns.
+        cursor: the column whose greater value wins, the stored row included; empty: the run wins.
+        deletes: what a reported delete does to the stored row.
+        soft_column: where `deletes` is soft: the boolean or timestamp column that marks a row as deleted.
+    """
+
+    keys: tuple[str, ...]
+    cursor: str = ""
+    deletes: Literal["hard", "soft", "ignore"] = "hard"
+    soft_column: str = ""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide: the keys and the cursor."""
+        return [*self.keys, self.cursor] if self.cursor and self.cursor not in self.keys else [*self.keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Rows of one data file that the change of their key takes the place of, by ascending position in the file."""
+
+    positions: Places
+    places: Places
+    deletes: npt.NDArray[np.bool_]
+
+
+class ChangeSet:
+    """The changes of one run to one table. Close it: it holds DuckDB's memory and files in `spill_folder`."""
+
+    def __init__(
+        self,
+        files: Sequence[StagedFile],
+        rule: MergeRule,
+        *,
+        columns: Sequence[str],
+        spill_folder: Path,
+        memory_bytes: int,
+        threads: int,
+    ) -> None:
+        self._rule = rule
+        self._columns = list(columns)
+        self._paths = [file.path.removeprefix("file://") for file in files]
+        self._db = duckdb.connect(
+            config={
+                "memory_limit": f"{max(memory_bytes // 2 // 2**20, 64)}MiB",
+                "temp_directory": str(spill_folder),
+                "threads": threads,
+            }
+        )
+        self._load_keys()
+        self._collapse()
+        fits = sum(file.size for file in files) * DECODED < memory_bytes // 4
+        self._rows = self._load_rows() if fits else None
+        self.begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def begin(self) -> None:
+        """Forget what was settled: the merge starts over, on a newer state of the table."""
+        self._db.execute("CREATE OR REPLACE TABLE settled (place BIGINT)")
+
+    def within(self, bounds: Sequence[tuple[object, object]]) -> list[int]:
+        """Which of these [low, high] ranges of the first key column hold a changed key; indexes, ascending."""
+        key = self._rule.keys[0]
+        key_type = self._db.execute(f"SELECT {_quoted(key)} FROM winner LIMIT 0").to_arrow_table().schema.field(0).type
+        lows, highs = zip(*bounds, strict=True) if bounds else ((), ())
+        ranges = pa.table(
+            {
+                "number": pa.array(range(len(bounds)), pa.int64()),
+                "low": pa.array(lows, key_type),
+                "high": pa.array(highs, key_type),
+            }
+        )
+        found = self._query(
+            f"SELECT number FROM ranges ASOF JOIN (SELECT DISTINCT {_quoted(key)} AS key FROM winner) ON low <= key "
+            "WHERE key <= high ORDER BY number",
+            ranges=ranges,
+        )
+        return found["number"].to_pylist()
+
+    def match(self, stored: pa.Table) -> Matches:
+        """Meet the rows of one data file: `stored` has the key columns, the cursor, and `position`.
+
+        A change that is older than the stored row of its key is settled here: it never lands.
+        """
+        same_key = " AND ".join(f"stored.{_quoted(key)} = winner.{_quoted(key)}" for key in self._rule.keys)
+        stored_cursor = f"stored.{_quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
+        found = self._query(
+            f'SELECT position, place, op = {DELETE} AS deletes, coalesce({stored_cursor} > "cursor", false) AS newer '
+            f"FROM stored JOIN winner ON {same_key} ORDER BY position",
+            stored=stored,
+        )
+        newer = found["newer"].to_numpy()
+        places = found["place"].to_numpy()
+        self.settle(places[newer])
+        return Matches(found["position"].to_numpy()[~newer], places[~newer], found["deletes"].to_numpy()[~newer])
+
+    def settle(self, places: Places) -> None:
+        """These changes need not be added any more."""
+        if len(places):
+            self._query("INSERT INTO settled SELECT place FROM places", places=pa.table({"place": places}))
+
+    def already_stored(self, stored: pa.RecordBatch, places: Places) -> npt.NDArray[np.bool_]:
+        """Whether each stored row equals the change at its place in every column; False where that isn't known."""
+        if self._rows is None or stored.num_rows == 0:
+            return np.zeros(stored.num_rows, np.bool_)
+        rows = (places & ((1 << ROW_BITS) - 1)) + self._first_rows[places >> ROW_BITS]
+        changed = self._rows.take(pa.array(rows))
+        equal = " AND ".join(f"a.{_quoted(name)} IS NOT DISTINCT FROM b.{_quoted(name)}" for name in self._columns)
+        # A cursor of its own: files are compared in several threads.
+        with self._db.cursor() as db:
+            db.register("stored_row", pa.Table.from_batches([stored]))
+            db.register("changed_row", changed)
+            found = db.execute(
+                f"SELECT {equal} AS same FROM stored_row a POSITIONAL JOIN changed_row b"
+            ).to_arrow_table()
+        return found["same"].to_numpy()
+
+    def unsettled(self) -> Iterator[pa.RecordBatch]:
+        """The upserts that are still to be added, in read order, as the table's columns."""
+        for number, path in enumerate(self._paths):
+            first = number << ROW_BITS
+            rows = self._query(
+                f"SELECT place - {first} AS row FROM winner ANTI JOIN settled USING (place) "
+                f"WHERE op = {UPSERT} AND place >= {first} AND place < {first + (1 << ROW_BITS)} ORDER BY row"
+            )["row"].to_numpy()
+            start = 0
+            for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=self._columns):
+                low, high = np.searchsorted(rows, (start, start + batch.num_rows))
+                if high > low:
+                    yield batch.take(pa.array(rows[low:high] - start)) if high - low < batch.num_rows else batch
+                start += batch.num_rows
+
+    def _load_keys(self) -> None:
+        """Table `change`: keys, cursor, op and place of every change."""
+        cursor = f"{_quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
+        keys = ", ".join(_quoted(key) for key in self._rule.keys)
+        ignored = f"WHERE op <> {DELETE}" if self._rule.deletes == "ignore" else ""
+        for number, path in enumerate(self._paths):
+            with self._db.cursor() as db:
+                db.register("read", self._read_keys(path, number << ROW_BITS))
+                into = "INSERT INTO change" if number else "CREATE TABLE change AS"
+                db.execute(f'{into} SELECT {keys}, {cursor} AS "cursor", op, place FROM read {ignored}')
+
+    def _read_keys(self, path: str, place: int) -> pa.RecordBatchReader:
+        file = pq.ParquetFile(path)
+        columns = self._rule.columns
+        has_op = OP_COLUMN in file.schema_arrow.names
+        fields = [file.schema_arrow.field(name).remove_metadata() for name in columns]
+        schema = pa.schema([*fields, pa.field("op", pa.int8()), pa.field("place", pa.int64())])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            first = place
+            read = [*columns, OP_COLUMN] if has_op else columns
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=read):
+                rows = batch.num_rows
+                op = batch.column(OP_COLUMN) if has_op else pa.array(np.zeros(rows, np.int8))
+                places = pa.array(np.arange(first, first + rows))
+                keyed = [*(batch.column(name) for name in columns), op.fill_null(UPSERT), places]
+                yield pa.RecordBatch.from_arrays(keyed, schema=schema)
+                first += rows
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def _collapse(self) -> None:
+        """Table `winner`: of each key the change that counts."""
+        keys = ", ".join(_quoted(key) for key in self._rule.keys)
+        counted = self._query(f"SELECT count(*) AS rows, count(DISTINCT ({keys})) AS keys FROM change")
+        if counted["rows"][0] == counted["keys"][0]:
+            self._db.execute("ALTER TABLE change RENAME TO winner")
+            return
+        # A change without a cursor can't be compared with one that has it: then read order alone decides.
+        last = 'CASE WHEN count("cursor") = count(*) THEN arg_max(place, ("cursor", place)) ELSE max(place) END'
+        self._db.execute(
+            f"CREATE TABLE winner AS SELECT * FROM change WHERE place IN (SELECT {last} FROM change GROUP BY {keys})"
+        )
+        self._db.execute("DROP TABLE change")
+
+    def _load_rows(self) -> pa.Table:
+        """The change rows themselves: comparing them with stored rows makes the same changes again a no-op."""
+        tables = [pq.read_table(path, columns=self._columns) for path in self._paths]
+        self._first_rows = np.cumsum([0, *(table.num_rows for table in tables)])
+        return pa.concat_tables(tables).combine_chunks()
+
+    def _query(self, sql: str, **tables: pa.Table) -> pa.Table:
+        for name, table in tables.items():
+            self._db.register(name, table)
+        try:
+            return self._db.execute(sql).to_arrow_table()
+        finally:
+            for name in tables:
+                self._db.unregister(name)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

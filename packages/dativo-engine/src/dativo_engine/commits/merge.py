@@ -1,0 +1,230 @@
+"""Merge by key, copy-on-write: which data files are rewritten, and what is added, in one snapshot.
+
+1. changes of one key have collapsed to the one that counts (`changes.py`);
+2. data files whose bounds hold a changed key are found, and of those only the key columns are read;
+3. a file with a row that gives way is rewritten without it; where all its matching rows already say what their
+   changes say, the file stays, so that the same changes a second time are a no-op;
+4. the changes that are left are written as new files, in whatever partition they belong to now.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.io import FileIO
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import FileScanTask
+
+from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places
+from dativo_engine.commits.keys import bound
+from dativo_engine.commits.rows import dead_positions, read_rows
+from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.writers.parquet import open_writer
+
+BATCH_ROWS = 128 * 1024
+KEY_BATCH_ROWS = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge amounts to: one snapshot that takes `removed` away and adds `added`. Both empty: a no-op."""
+
+    removed: tuple[DataFile, ...]
+    added: tuple[StagedFile, ...]
+    inserted: int
+    updated: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What became of one data file.
+
+    Attributes:
+        files: what takes its place; none if every row gave way.
+        changed: False where the file stays as it is.
+        stored: changes that the table holds already.
+        updated: changes whose row this file lost.
+        deleted: rows that a reported delete took or marked.
+    """
+
+    task: FileScanTask
+    files: tuple[StagedFile, ...]
+    changed: bool
+    stored: Places
+    updated: Places
+    deleted: int
+
+
+class Merge:
+    """One table's merge; `apply` again on a newer state of the table if the commit met a conflict."""
+
+    def __init__(
+        self,
+        changes: ChangeSet,
+        rule: MergeRule,
+        *,
+        layout: TableLayout,
+        io: FileIO,
+        run_id: str,
+        memory_bytes: int,
+        threads: int = 2,
+    ) -> None:
+        self._changes = changes
+        self._rule = rule
+        self._layout = layout
+        self._io = io
+        self._memory = memory_bytes
+        self._threads = threads
+        self._prefixes = (f"{run_id}-merge-{number}" for number in itertools.count())
+        self._columns = [field.name for field in layout.schema.fields]
+        self._now = datetime.now(UTC)
+
+    def apply(self, tasks: Sequence[FileScanTask]) -> Merged:
+        """Merge the changes into the table's present files; the files written are staged, not yet visible."""
+        self._changes.begin()
+        done: list[Rewritten] = []
+        pending: deque[Future[Rewritten]] = deque()
+        with ThreadPoolExecutor(self._threads) as pool:
+            for task, matches in self._matching(tasks):
+                pending.append(pool.submit(self._rewrite, task, matches, next(self._prefixes)))
+                # Bounds what is held: the matches of a few files, not of all.
+                if len(pending) > self._threads:
+                    done.append(pending.popleft().result())
+            done += [future.result() for future in pending]
+        for part in done:
+            self._changes.settle(part.stored)
+        added = self._add_unsettled()
+        changed = [part for part in done if part.changed]
+        updated = len(np.unique(np.concatenate([part.updated for part in changed]))) if changed else 0
+        return Merged(
+            removed=tuple(part.task.file for part in changed),
+            added=(*(file for part in changed for file in part.files), *added),
+            inserted=sum(file.rows for file in added) - updated,
+            updated=updated,
+            deleted=sum(part.deleted for part in done),
+        )
+
+    def _matching(self, tasks: Sequence[FileScanTask]) -> Iterator[tuple[FileScanTask, Matches]]:
+        """The files with a row that a change takes the place of."""
+        for task in self._candidates(tasks):
+            batches = read_rows(
+                self._io, task.file.file_path, self._layout.schema, self._rule.columns, batch_rows=KEY_BATCH_ROWS
+            )
+            stored = pa.Table.from_batches(batches)
+            stored = stored.append_column("position", pa.array(np.arange(stored.num_rows)))
+            if task.delete_files:
+                alive = np.ones(stored.num_rows, np.bool_)
+                alive[dead_positions(self._io, task)] = False
+                stored = stored.filter(pa.array(alive))
+            matches = self._changes.match(stored)
+            if len(matches.positions):
+                yield task, matches
+
+    def _candidates(self, tasks: Sequence[FileScanTask]) -> list[FileScanTask]:
+        """Files whose bounds on the first key column hold a changed key; those without bounds may hold any."""
+        field = self._layout.schema.find_field(self._rule.keys[0])
+        known: list[FileScanTask] = []
+        bounds: list[tuple[object, object]] = []
+        unknown: list[FileScanTask] = []
+        for task in tasks:
+            sides = task.file.lower_bounds or {}, task.file.upper_bounds or {}
+            low, high = (bound(field.field_type, side.get(field.field_id)) for side in sides)
+            if low is None or high is None:
+                unknown.append(task)
+            else:
+                known.append(task)
+                bounds.append((low, high))
+        return [*unknown, *(known[number] for number in self._changes.within(bounds))]
+
+    def _rewrite(self, task: FileScanTask, matches: Matches, prefix: str) -> Rewritten:
+        """Write a file again without the rows that give way, unless none really does."""
+        if all(same.all() for _, _, same in self._compared(task, matches, matching_only=True)):
+            nobody = np.empty(0, np.int64)
+            return Rewritten(task, (), changed=False, stored=matches.places, updated=nobody, deleted=0)
+        soft = self._rule.deletes == "soft"
+        writer = open_writer(self._layout, run_id=prefix, memory_bytes=self._memory // (2 * self._threads), threads=1)
+        stored: list[Places] = []
+        updated: list[Places] = []
+        deleted = 0
+        for batch, here, same in self._compared(task, matches):
+            gives_way = ~same & ~here.deletes if soft else ~same
+            marked = here.positions[~same & here.deletes] if soft else here.positions[:0]
+            kept = _without(self._mark(batch, marked), here.positions[gives_way])
+            if kept.num_rows:
+                writer.write(kept)
+            stored.append(here.places[same])
+            updated.append(here.places[~same & ~here.deletes])
+            deleted += int((~same & here.deletes).sum())
+        return Rewritten(
+            task,
+            tuple(writer.flush()),
+            changed=True,
+            stored=np.concatenate(stored),
+            updated=np.concatenate(updated),
+            deleted=deleted,
+        )
+
+    def _compared(
+        self, task: FileScanTask, matches: Matches, *, matching_only: bool = False
+    ) -> Iterator[tuple[pa.RecordBatch, Matches, npt.NDArray[np.bool_]]]:
+        """A file's living rows in batches, each with its matches (positions within it) and which say the same."""
+        dead = dead_positions(self._io, task)
+        start = 0
+        for rows in read_rows(self._io, task.file.file_path, self._layout.schema, self._columns, batch_rows=BATCH_ROWS):
+            low, high = np.searchsorted(matches.positions, (start, start + rows.num_rows))
+            here = Matches(matches.positions[low:high] - start, matches.places[low:high], matches.deletes[low:high])
+            gone = dead[slice(*np.searchsorted(dead, (start, start + rows.num_rows)))] - start
+            start += rows.num_rows
+            if matching_only and low == high:
+                continue
+            same = self._same(rows, here)
+            if len(gone):
+                # Dead rows match nothing; what stands behind them moves up.
+                here = Matches(here.positions - np.searchsorted(gone, here.positions), here.places, here.deletes)
+                rows = _without(rows, gone)  # noqa: PLW2901 - the same rows, less the dead
+            yield rows, here, same
+
+    def _same(self, rows: pa.RecordBatch, here: Matches) -> npt.NDArray[np.bool_]:
+        """Which of the matching rows need no change: equal to the upsert, or marked as deleted already."""
+        found = rows.take(pa.array(here.positions))
+        same = self._changes.already_stored(found, here.places) & ~here.deletes
+        if self._rule.deletes == "soft" and here.deletes.any():
+            mark = found.column(self._rule.soft_column)
+            marked = pc.fill_null(mark, fill_value=False) if pa.types.is_boolean(mark.type) else pc.is_valid(mark)
+            same |= here.deletes & marked.to_numpy(zero_copy_only=False)
+        return same
+
+    def _mark(self, rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:
+        """Mark rows as deleted in the soft-delete column: true, or the time of this merge."""
+        if not len(positions):
+            return rows
+        index = rows.schema.get_field_index(self._rule.soft_column)
+        field = rows.schema.field(index)
+        chosen = np.zeros(rows.num_rows, np.bool_)
+        chosen[positions] = True
+        mark = pa.scalar(value=True) if pa.types.is_boolean(field.type) else pa.scalar(self._now).cast(field.type)
+        return rows.set_column(index, field, pc.if_else(pa.array(chosen), mark, rows.column(index)))
+
+    def _add_unsettled(self) -> list[StagedFile]:
+        writer = open_writer(self._layout, run_id=next(self._prefixes), memory_bytes=self._memory // 2)
+        for batch in self._changes.unsettled():
+            writer.write(batch)
+        return writer.flush()
+
+
+def _without(rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:
+    if not len(positions):
+        return rows
+    keep = np.ones(rows.num_rows, np.bool_)
+    keep[positions] = False
+    return rows.filter(pa.array(keep))

@@ -1,0 +1,332 @@
+"""THE FLOW of one attempt: read, enforce, write, commit. `dativo_config.load` was the first of the five verbs.
+
+    source.plan -> splits -> source.read -> batches
+        -> enforcer.enforce -> accepted rows -> writer
+                            -> rejected rows -> the quarantine's writer
+    writer.flush -> staged files -> enforcer.finish -> the judgement -> committer.publish
+
+Nothing is visible in any table before `publish`; whatever goes wrong before it leaves the tables as they were.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+
+from dativo_engine.commits.iceberg import open_committer
+from dativo_engine.commits.quarantine import with_run
+from dativo_engine.connectors import open_source
+from dativo_engine.contracts.enforce import compile_enforcer, describe
+from dativo_engine.errors import ContractError, DativoError
+from dativo_engine.events import Events
+from dativo_engine.interfaces import (
+    Batch,
+    CommitResult,
+    Committer,
+    Cursor,
+    Enforcer,
+    LateRows,
+    Plan,
+    Report,
+    Source,
+    SourceSettings,
+    Stamp,
+    StreamSettings,
+    Writer,
+)
+from dativo_engine.memory import Budget
+from dativo_engine.results import Progress, Tally
+from dativo_engine.stop import Stop
+from dativo_engine.writers.parquet import open_writer
+
+# In strict mode a run with this many rejected rows has been judged; reading on would only cost the user time.
+ENOUGH_REJECTED = 10_000
+SECONDS_BETWEEN_BATCH_EVENTS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one attempt of a run works with. `job` has its secrets resolved."""
+
+    job: ResolvedJob
+    run_id: str
+    number: int
+    full_refresh: bool
+    dry_run: bool
+    budget: Budget
+    spill_folder: Path
+    events: Events
+    progress: Progress
+    stop: Stop
+    versions: Mapping[str, str]
+
+    @property
+    def strict(self) -> bool:
+        """Whether a single bad row fails the run."""
+        return self.job.job.schema_validation_mode == "strict"
+
+
+@dataclass(slots=True)
+class Lane:
+    """One stream on its way: its contract, its writers, and where its cursor stands."""
+
+    stream: ResolvedStream
+    enforcer: Enforcer
+    writer: Writer
+    quarantine: Writer
+    cursor: Cursor | None = None
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt did. `results` is empty for a dry run."""
+
+    reports: Mapping[str, Report]
+    rejected: Mapping[str, int]
+    results: Mapping[TableName, CommitResult]
+
+
+def load(attempt: Attempt, tally: Tally) -> Outcome:
+    """Read every stream of the job from where its last committed run ended, and commit rows and cursors together.
+
+    Raises:
+        ContractError: strict mode, and a row or a rule broke the contract.
+        CommitConflictError: another run of the job committed meanwhile; plan again.
+        RetryableError, FatalError, CommitStateUnknownError: see `errors`.
+    """
+    undo = ExitStack()
+    try:
+        return _load(attempt, tally, undo)
+    finally:
+        # After a publish there is nothing left to take back, and this does nothing.
+        with attempt.stop.hold():
+            undo.close()
+
+
+def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
+    job, events = attempt.job, attempt.events
+    committer = open_committer(job, run_id=attempt.run_id, attempt=attempt.number, events=events)
+    undo.callback(committer.abandon)
+    stamps = committer.last()
+
+    source = open_source(source_settings(job, memory_bytes=attempt.budget.source))
+    plan = source.plan(_starts(attempt, stamps))
+    undo.callback(_close, plan, None, events)
+
+    writers = undo.enter_context(ExitStack())
+    lanes = _open_lanes(attempt, committer, writers)
+    _announce(attempt, stamps)
+    _read(attempt, source, plan, lanes, tally)
+    late, reports = _settle(attempt, lanes, committer, tally)
+    _judge(attempt, lanes, reports)
+
+    rejected = {name: lane.rejected for name, lane in lanes.items()}
+    if attempt.dry_run:
+        return Outcome(reports, rejected, {})
+    committer.stage([file for lane in lanes.values() for file in lane.quarantine.flush()])
+    new = _stamps(attempt, plan, lanes, stamps)
+    with attempt.stop.hold():
+        # From here on the committer alone knows which files a table may refer to.
+        writers.pop_all()
+        results = committer.publish(new, late)
+        undo.pop_all()
+        _close(plan, {name: cursor for stamp in new.values() for name, cursor in stamp.cursors.items()}, events)
+    return Outcome(reports, rejected, results)
+
+
+def source_settings(job: ResolvedJob, *, memory_bytes: int) -> SourceSettings:
+    """What the job's source is opened with."""
+    return SourceSettings(
+        connector=job.spec.name,
+        tenant_id=job.tenant.id,
+        job_name=job.name,
+        project=job.project,
+        streams=tuple(
+            StreamSettings(
+                name=stream.name, inputs=stream.inputs, schema=stream.schema, cursor_field=stream.cursor_field
+            )
+            for stream in job.streams
+        ),
+        options=job.options,
+        credentials=job.credentials,
+        connection=job.connection,
+        incremental=job.incremental,
+        rate_limits=job.rate_limits,
+        on_changed_file=job.target.on_changed_file,
+        rereads_changed_files=job.target.mode != "append",
+        memory_bytes=memory_bytes,
+    )
+
+
+def _starts(attempt: Attempt, stamps: Mapping[TableName, Stamp | None]) -> dict[str, Cursor | None]:
+    if attempt.full_refresh:
+        return {stream.name: None for stream in attempt.job.streams}
+    starts: dict[str, Cursor | None] = {}
+    for stream in attempt.job.streams:
+        stamp = stamps[stream.table]
+        starts[stream.name] = stamp.cursors.get(stream.name) if stamp is not None else None
+    return starts
+
+
+def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict[str, Lane]:
+    job, count = attempt.job, len(attempt.job.streams)
+    lanes: dict[str, Lane] = {}
+    for stream in job.streams:
+        enforcer = compile_enforcer(
+            stream,
+            mode=job.job.schema_validation_mode,
+            unknown_columns=job.job.unknown_columns,
+            write_mode=job.target.mode,
+            memory_bytes=attempt.budget.keys // count,
+            spill_folder=attempt.spill_folder,
+        )
+        writer = open_writer(
+            committer.layout(stream.table), run_id=attempt.run_id, memory_bytes=attempt.budget.writers // count
+        )
+        quarantine = open_writer(
+            committer.layout(stream.table.quarantine),
+            run_id=attempt.run_id,
+            memory_bytes=attempt.budget.writers // (8 * count),
+        )
+        undo.callback(writer.abort)
+        undo.callback(quarantine.abort)
+        lanes[stream.name] = Lane(stream, enforcer, writer, quarantine)
+    return lanes
+
+
+def _announce(attempt: Attempt, stamps: Mapping[TableName, Stamp | None]) -> None:
+    job, emit = attempt.job, attempt.events.emit
+    names = [stream.name for stream in job.streams]
+    emit("extractor_initialized", f"Reading {', '.join(names)} from {job.spec.name}", connector=job.spec.name)
+    rules = sum(len(stream.schema.rules) for stream in job.streams)
+    mode = job.job.schema_validation_mode
+    emit("validator_initialized", f"Contract compiled, {mode} mode", mode=mode, quality_rules=rules)
+    for table, stamp in stamps.items():
+        since = f"run {stamp.run_id}" if stamp is not None else "no earlier run"
+        emit("writer_initialized", f"Writing {table}", table=str(table), mode=job.target.mode)
+        emit("committer_initialized", f"{table} stands at {since}", table=str(table))
+
+
+def _read(attempt: Attempt, source: Source, plan: Plan, lanes: Mapping[str, Lane], tally: Tally) -> None:
+    told = time.monotonic()
+    for split in plan.splits:
+        attempt.progress.expect(split.size)
+        for batch in source.read(split):
+            _take(attempt, lanes[batch.stream], batch, tally)
+            rows = batch.records.num_rows + len(batch.malformed)
+            attempt.progress.advance(rows, batch.bytes_read)
+            tally.bytes_read += batch.bytes_read
+            if time.monotonic() - told > SECONDS_BETWEEN_BATCH_EVENTS:
+                told = time.monotonic()
+                _tell_rows(attempt, tally)
+            if attempt.strict and tally.rows_rejected >= ENOUGH_REJECTED:
+                return
+    _tell_rows(attempt, tally)
+
+
+def _take(attempt: Attempt, lane: Lane, batch: Batch, tally: Tally) -> None:
+    verdict = lane.enforcer.enforce(batch)
+    tally.rows_read += batch.records.num_rows + len(batch.malformed)
+    tally.rows_accepted += verdict.accepted.num_rows
+    tally.rows_rejected += verdict.rejected_rows
+    lane.cursor = batch.cursor or lane.cursor
+    if verdict.rejected is not None:
+        lane.rejected += verdict.rejected_rows
+        if not attempt.strict:
+            lane.quarantine.write(with_run(verdict.rejected, run_id=attempt.run_id, attempt=attempt.number))
+    if verdict.accepted.num_rows and not (attempt.strict and lane.rejected):
+        lane.writer.write(verdict.accepted)
+
+
+def _tell_rows(attempt: Attempt, tally: Tally) -> None:
+    attempt.events.emit(
+        "batch_written",
+        f"{tally.rows_read:,} rows read, {tally.rows_rejected:,} rejected",
+        rows_read=tally.rows_read,
+        rows_accepted=tally.rows_accepted,
+        rows_rejected=tally.rows_rejected,
+        bytes_read=tally.bytes_read,
+    )
+
+
+def _settle(
+    attempt: Attempt, lanes: Mapping[str, Lane], committer: Committer, tally: Tally
+) -> tuple[list[LateRows], dict[str, Report]]:
+    """Finish the files, judge the rules over the whole run, and find rows that only now turn out to be bad."""
+    late: list[LateRows] = []
+    reports: dict[str, Report] = {}
+    for name, lane in lanes.items():
+        files = lane.writer.flush()
+        report = lane.enforcer.finish([lane.enforcer.partial()], files)
+        found = [*report.late, *committer.stage(files)]
+        for rows in found:
+            lane.rejected += rows.rejected.num_rows
+            tally.rows_accepted -= rows.rejected.num_rows
+            tally.rows_rejected += rows.rejected.num_rows
+            if not attempt.strict:
+                lane.quarantine.write(with_run(rows.rejected, run_id=attempt.run_id, attempt=attempt.number))
+        late += found
+        reports[name] = report
+        tally.files_written += len(files)
+        tally.bytes_written += sum(file.size for file in files)
+    return late, reports
+
+
+def _judge(attempt: Attempt, lanes: Mapping[str, Lane], reports: Mapping[str, Report]) -> None:
+    """Tell what broke the contract; in strict mode that ends the run."""
+    broken: list[str] = []
+    for name, report in reports.items():
+        if report.unknown_columns and attempt.job.job.unknown_columns == "warn":
+            columns = ", ".join(report.unknown_columns)
+            message = f"{name}: columns that the contract lacks were left out: {columns}"
+            attempt.events.emit("unknown_columns", message, level="WARNING", columns=list(report.unknown_columns))
+        if lanes[name].rejected or report.broken:
+            told = describe(report)
+            broken.append(f"{name}: {told}")
+            attempt.events.emit(
+                "validation_errors",
+                f"{name}: {told}",
+                level="ERROR" if attempt.strict else "WARNING",
+                rejected=lanes[name].rejected,
+                rules=[asdict(rule) for rule in report.rules if not rule.passed],
+            )
+    if broken and attempt.strict:
+        message = "strict mode, nothing was committed: " + "; ".join(broken)
+        raise ContractError(message)
+
+
+def _stamps(
+    attempt: Attempt, plan: Plan, lanes: Mapping[str, Lane], last: Mapping[TableName, Stamp | None]
+) -> dict[TableName, Stamp]:
+    """One stamp for each table, with the cursors of all streams that feed it, also those this run did not read."""
+    stamps: dict[TableName, Stamp] = {}
+    for lane in lanes.values():
+        table, name = lane.stream.table, lane.stream.name
+        before = stamps.get(table) or last[table]
+        cursors = dict(before.cursors) if before is not None else {}
+        end = plan.ends.get(name) or lane.cursor
+        if end is not None:
+            cursors[name] = end
+        stamps[table] = Stamp(
+            job=attempt.job.name,
+            tenant=attempt.job.tenant.id,
+            run_id=attempt.run_id,
+            attempt=attempt.number,
+            cursors=cursors,
+            versions={**attempt.versions, "contract": lane.stream.contract.version},
+        )
+    return stamps
+
+
+def _close(plan: Plan, committed: Mapping[str, Cursor] | None, events: Events) -> None:
+    """Let the source tidy up. What fails here no longer changes the tables, so it is told, not raised."""
+    try:
+        plan.close(committed)
+    except (DativoError, OSError) as error:
+        events.emit("source_close_failed", f"The source could not tidy up: {error}", level="WARNING")

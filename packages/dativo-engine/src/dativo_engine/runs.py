@@ -1,0 +1,273 @@
+"""A run of a job from the first event to the last: slot, secrets, attempts, result.
+
+`pipeline.py` is one attempt; this is what stands around it, the same in both modes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets as randomness
+import tempfile
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dativo_config.interpolate import resolve_secrets
+from dativo_config.models.job import RetryConfig
+from dativo_config.models.resolved import ResolvedJob
+from dativo_config.secrets import hide_other_tenants, open_secrets
+
+from dativo_engine.errors import CommitConflictError, DativoError, RunStoppedError
+from dativo_engine.events import EventLog
+from dativo_engine.lease import hold_slot
+from dativo_engine.memory import budget
+from dativo_engine.results import (
+    NoProgress,
+    Progress,
+    RunOptions,
+    RunResult,
+    Status,
+    TableResult,
+    Tally,
+    describe_stamp,
+)
+from dativo_engine.retry import next_delay
+from dativo_engine.stop import Stop
+
+if TYPE_CHECKING:
+    from dativo_engine.pipeline import Attempt, Outcome
+
+# How often an attempt plans again because another run of the same job committed first.
+REPLANS = 5
+
+
+def run_job(
+    job: ResolvedJob, events: EventLog, *, options: RunOptions | None = None, progress: Progress | None = None
+) -> RunResult:
+    """Run one job to its end. Never raises for what happens in the run: the result says how it ended."""
+    return _Run(job, events, options or RunOptions(), progress or NoProgress()).to_its_end()
+
+
+def run_jobs(
+    jobs: Iterable[ResolvedJob], events: EventLog, *, options: RunOptions, progress: Progress | None = None
+) -> list[RunResult]:
+    """Run jobs one after the other; a failure does not keep the next from running, a signal does."""
+    results: list[RunResult] = []
+    for job in jobs:
+        results.append(run_job(job, events, options=options, progress=progress))
+        if results[-1].stopped:
+            break
+    return results
+
+
+class _Run:
+    """One run in the making. The methods stand in the order they are called."""
+
+    def __init__(self, job: ResolvedJob, events: EventLog, options: RunOptions, progress: Progress) -> None:
+        self._job = job
+        self._events = events
+        self._options = options
+        self._progress = progress
+        self._run_id = options.run_id or _new_run_id()
+        self._stop = Stop(job.timeout_seconds)
+        self._policy = job.retry or RetryConfig(max_retries=options.default_retries)
+        self._attempt = 1
+        self._tally = Tally()
+        self._began = time.monotonic()
+
+    def to_its_end(self) -> RunResult:
+        self._events.bind(tenant_id=self._job.tenant.id, job_name=self._job.name, run_id=self._run_id)
+        self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))
+        with self._stop.watch():
+            try:
+                self._load_secrets()
+                with hold_slot(
+                    self._job.tenant,
+                    job=self._job.name,
+                    run_id=self._run_id,
+                    slots=self._options.concurrency_per_tenant,
+                    wait=self._options.wait,
+                    events=self._events,
+                ):
+                    result = self._succeeded(self._attempts())
+            except Exception as error:  # noqa: BLE001 - the edge of a run: every failure becomes its result
+                result = self._failed(error)
+        self._tell_end(result)
+        return result
+
+    def _load_secrets(self) -> None:
+        tenant = self._job.tenant
+        sources = list(self._options.tenant_sources)
+        self._events.emit("tenant_inferred", f"Tenant {tenant.id}, from {', '.join(sources)}", sources=sources)
+        hide_other_tenants(os.environ, tenant)
+        found = open_secrets(tenant, manager=self._options.secret_manager, environment=os.environ)
+        self._job, values = resolve_secrets(self._job, found)
+        self._events.redactor.add(values)
+        self._events.emit("secrets_loaded", f"{len(values)} secrets resolved", secrets=len(values))
+
+    def _attempts(self) -> Outcome:
+        """Try until an attempt succeeds or the policy says stop."""
+        while True:
+            self._stop.start_clock()
+            try:
+                return self._attempt_once()
+            except (DativoError, OSError) as error:
+                self._stop.stop_clock()
+                delay = next_delay(error, self._attempt, self._policy)
+                if delay is None:
+                    raise
+                self._events.emit(
+                    "retry_attempt",
+                    f"Attempt {self._attempt} failed, the next begins in {delay:.1f} s: {error}",
+                    level="WARNING",
+                    attempt=self._attempt,
+                    max_retries=self._policy.max_retries,
+                    delay_seconds=round(delay, 3),
+                    error=str(error),
+                )
+                time.sleep(delay)
+                self._attempt += 1
+
+    def _attempt_once(self) -> Outcome:
+        # Catalogue, Arrow and Parquet are imported here, after every problem that needs none of them.
+        from dativo_engine import infrastructure
+        from dativo_engine.pipeline import load
+
+        findings = infrastructure.validate(self._job)
+        if self._attempt == 1:
+            reached = {finding.part: finding.target for finding in findings}
+            self._events.emit("infra_validated", "Catalogue and warehouse reached", **reached)
+        for replan in range(REPLANS + 1):
+            self._tally = Tally()
+            try:
+                with self._pipeline_attempt() as attempt:
+                    return load(attempt, self._tally)
+            except CommitConflictError as error:
+                if replan == REPLANS:
+                    raise
+                self._events.emit("replanning", f"Planning again: {error}", level="WARNING", conflicts=replan + 1)
+        raise AssertionError
+
+    @contextmanager
+    def _pipeline_attempt(self) -> Generator[Attempt]:
+        from dativo_engine.pipeline import Attempt
+
+        folder = self._job.tenant.staged_folder(self._job.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="spill-", dir=folder) as spill:
+            yield Attempt(
+                job=self._job,
+                run_id=self._run_id,
+                number=self._attempt,
+                full_refresh=self._options.full_refresh,
+                dry_run=self._options.dry_run,
+                budget=budget(os.environ),
+                spill_folder=Path(spill),
+                events=self._events,
+                progress=self._progress,
+                stop=self._stop,
+                versions={"dativo-engine": version("dativo-engine")},
+            )
+
+    def _succeeded(self, outcome: Outcome) -> RunResult:
+        broken = any(report.broken for report in outcome.reports.values())
+        status: Status = "partial" if self._tally.rows_rejected or broken else "success"
+        return replace(
+            self._result(status),
+            tables=tuple(_table_results(self._job, outcome)),
+            rules=tuple(asdict(rule) for report in outcome.reports.values() for rule in report.rules),
+        )
+
+    def _failed(self, error: Exception) -> RunResult:
+        # A failed load may only now be told apart from a mistake of ours; both are one line here.
+        described = str(error) if isinstance(error, DativoError) else f"{type(error).__name__}: {error}"
+        code = error.code if isinstance(error, DativoError) else DativoError.code
+        line = self._events.redactor(" ".join(described.split()))
+        return replace(
+            self._result("failed"), error=line, error_code=code, stopped=isinstance(error, RunStoppedError), cause=error
+        )
+
+    def _result(self, status: Status) -> RunResult:
+        tally = self._tally
+        return RunResult(
+            job=self._job.name,
+            tenant=self._job.tenant.id,
+            run_id=self._run_id,
+            attempt=self._attempt,
+            status=status,
+            rows_read=tally.rows_read,
+            rows_accepted=tally.rows_accepted,
+            rows_rejected=tally.rows_rejected,
+            bytes_read=tally.bytes_read,
+            bytes_written=tally.bytes_written,
+            files_written=tally.files_written,
+            seconds=round(time.monotonic() - self._began, 3),
+        )
+
+    def _tell_end(self, result: RunResult) -> None:
+        rate = result.rows_read / result.seconds if result.seconds else 0.0
+        self._events.emit(
+            "metrics_complete",
+            f"{result.rows_read:,} rows read, {result.rows_accepted:,} accepted, {result.rows_rejected:,} rejected "
+            f"in {result.seconds:.1f} s",
+            execution_time_seconds=result.seconds,
+            records_extracted=result.rows_read,
+            records_valid=result.rows_accepted,
+            records_invalid=result.rows_rejected,
+            files_written=result.files_written,
+            total_bytes=result.bytes_written,
+            records_per_second=round(rate, 1),
+            status=result.status,
+        )
+        if result.status == "failed":
+            self._events.emit(
+                "job_error",
+                f"Job {result.job} failed: {result.error}",
+                level="ERROR",
+                error=result.error,
+                code=result.error_code,
+                exit_code=result.exit_code,
+                attempt=result.attempt,
+            )
+        else:
+            self._events.emit(
+                "job_finished",
+                f"Job {result.job} finished: {result.status}",
+                status=result.status,
+                exit_code=result.exit_code,
+                attempt=result.attempt,
+            )
+
+
+def _table_results(job: ResolvedJob, outcome: Outcome) -> Iterable[TableResult]:
+    for stream in job.streams:
+        rejected = outcome.rejected[stream.name]
+        result = outcome.results.get(stream.table)
+        quarantine = str(stream.table.quarantine) if rejected else ""
+        if result is None:
+            yield TableResult(str(stream.table), stream.name, "not_committed", rejected=rejected)
+            continue
+        yield TableResult(
+            table=str(stream.table),
+            stream=stream.name,
+            status=result.status,
+            rows=result.rows,
+            rejected=rejected,
+            files=result.files,
+            size=result.size,
+            snapshot_id=result.snapshot_id,
+            metadata_location=result.metadata_location,
+            location=result.location,
+            quarantine=quarantine,
+            stamp=describe_stamp(result.stamp),
+        )
+
+
+def _new_run_id() -> str:
+    """Sortable by time, unique, and fit for file names and branches."""
+    return f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{randomness.token_hex(4)}"
