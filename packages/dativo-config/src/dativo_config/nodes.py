@@ -18,9 +18,9 @@ from dativo_config.scalars import read_scalar, read_tagged, show_tag
 MOST_NODES = 200_000
 MOST_LEVELS = 64
 
-Path: TypeAlias = "tuple[str | int, ...]"
+ValuePath: TypeAlias = "tuple[str | int, ...]"
 Place: TypeAlias = "tuple[int, int]"  # line and column, from 1
-Report: TypeAlias = Callable[[Path, Place, str, str], None]
+Report: TypeAlias = Callable[[ValuePath, Place, str, str], None]
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Node:
 class DocumentError(Exception):
     """The text can't be read on from a place."""
 
-    def __init__(self, path: Path, place: Place, message: str, hint: str = "") -> None:
+    def __init__(self, path: ValuePath, place: Place, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.path = path
         self.place = place
@@ -89,7 +89,7 @@ class _Composer:
             raise EOFError("read on behind the end of the stream")
         return event
 
-    def _node(self, event: yaml.Event, path: Path) -> Node:
+    def _node(self, event: yaml.Event, path: ValuePath) -> Node:
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event, path)
         if len(path) > MOST_LEVELS:
@@ -110,14 +110,14 @@ class _Composer:
             self._anchors[anchor] = node
         return node
 
-    def _aliased(self, event: yaml.AliasEvent, path: Path) -> Node:
+    def _aliased(self, event: yaml.AliasEvent, path: ValuePath) -> Node:
         if event.anchor in self._open_anchors:
             raise DocumentError(path, _start(event), f"the alias `*{event.anchor}` stands inside its own value")
         if event.anchor not in self._anchors:
             raise DocumentError(path, _start(event), f"no anchor `&{event.anchor}` stands before this alias")
         return self._anchors[event.anchor]
 
-    def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Node:
+    def _scalar(self, event: yaml.ScalarEvent, path: ValuePath) -> Node:
         value = event.value
         try:
             if event.tag is not None:
@@ -128,7 +128,7 @@ class _Composer:
             self._report(path, _start(event), str(error), "")
         return Node(value, _start(event), _end(event))
 
-    def _sequence(self, event: yaml.SequenceStartEvent, path: Path) -> Node:
+    def _sequence(self, event: yaml.SequenceStartEvent, path: ValuePath) -> Node:
         self._refuse_tag(event, path, "seq")
         values: list[JsonValue] = []
         node = Node(values, _start(event), _end(event))
@@ -139,7 +139,7 @@ class _Composer:
         node.end = _end(item)
         return node
 
-    def _mapping(self, event: yaml.MappingStartEvent, path: Path) -> Node:
+    def _mapping(self, event: yaml.MappingStartEvent, path: ValuePath) -> Node:
         self._refuse_tag(event, path, "map")
         values: dict[str, JsonValue] = {}
         node = Node(values, _start(event), _end(event))
@@ -153,13 +153,13 @@ class _Composer:
         node.end = _end(item)
         return node
 
-    def _adopt(self, node: Node, key: str | int, child: Node, path: Path) -> None:
+    def _adopt(self, node: Node, key: str | int, child: Node, path: ValuePath) -> None:
         node.children[key] = child
         node.size += child.size
         if node.size > MOST_NODES:
             raise DocumentError(path, node.start, f"more than {MOST_NODES} values, counting what aliases repeat")
 
-    def _key(self, event: yaml.Event, node: Node, path: Path) -> str | None:
+    def _key(self, event: yaml.Event, node: Node, path: ValuePath) -> str | None:
         """The key, or None after telling why its entry is left out."""
         key = self._node(event, (*path, "?"))
         place = _start(event)
@@ -175,7 +175,7 @@ class _Composer:
             return key.value
         return None
 
-    def _refuse_tag(self, event: yaml.CollectionStartEvent, path: Path, kind: str) -> None:
+    def _refuse_tag(self, event: yaml.CollectionStartEvent, path: ValuePath, kind: str) -> None:
         if event.tag not in (None, "!", f"tag:yaml.org,2002:{kind}"):
             self._report(path, _start(event), f"the tag {show_tag(event.tag)} is not allowed", "write the plain value")
 

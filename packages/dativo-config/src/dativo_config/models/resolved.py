@@ -13,6 +13,7 @@ from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, SchemaObject
 from dativo_config.models.job import Checkpoint, Connection, Incremental, Job, Mode, RateLimits, RetryConfig
 from dativo_config.tenancy import Tenant
+from dativo_config.walls import Walls
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class ResolvedJob:
         timeout_seconds: 6 hours where nothing says otherwise.
         shares_table: whether other jobs of the project load one of its tables.
         digest: a hash of the job and contract as resolved, without secrets: what a checkpoint is valid for.
+        walls: which files of this machine it may read; sources ask about each file that a glob finds.
     """
 
     name: str
@@ -113,3 +115,4 @@ class ResolvedJob:
     timeout_seconds: float
     shares_table: bool
     digest: str
+    walls: Walls

@@ -36,10 +36,15 @@ class Orchestrator(Model):
 
 
 class Shared(Model):
-    """Branches and namespaces that jobs of any tenant may write to."""
+    """What the operator opens to jobs beyond their tenant's walls.
+
+    Branches and namespaces may be written by jobs of any tenant. Folders are absolute paths outside the project that
+    local sources may read; `{tenant}` in one stands for the job's tenant: `/data/{tenant}`.
+    """
 
     branches: list[str] = []
     namespaces: list[str] = []
+    folders: list[str] = []
 
 
 class Runner(Model):

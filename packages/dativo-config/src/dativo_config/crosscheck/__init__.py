@@ -1,0 +1,1 @@
+"""Checks between the parts of a job, and between the jobs of a project."""

@@ -1,0 +1,203 @@
+"""THE FLOW: read -> parse -> interpolate -> validate -> cross-check -> resolve.
+
+`load` answers jobs that are right, or raises with every problem of every file; `examine` answers what is right beside
+the problems.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dativo_config.crosscheck.meeting import Feed, check_job_names, check_meetings, feeds, table_of
+from dativo_config.crosscheck.names import check_names
+from dativo_config.crosscheck.schedules import check_schedules
+from dativo_config.crosscheck.source import check_source
+from dativo_config.crosscheck.target import check_target
+from dativo_config.draft import Draft, read_draft
+from dativo_config.library import Library
+from dativo_config.models.connector import ConnectorSpec
+from dativo_config.models.resolved import ResolvedJob, TableName
+from dativo_config.models.runner import Runner, Shared
+from dativo_config.problems import ConfigError, Position, Problem
+from dativo_config.project import Project, find_root, job_files, open_project
+from dativo_config.resolve import resolve
+from dativo_config.walls import Walls, opened_folders
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """What the command line and the environment say beside the files.
+
+    Attributes:
+        project: `--project`; None: found from the files.
+        tenant_id: `--tenant-id`, which jobs must agree with.
+        state_dir: None: `STATE_DIR`, else `state/` in the project.
+        secrets_dir: None: `secrets/` in the project.
+    """
+
+    project: Path | None = None
+    tenant_id: str | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    state_dir: Path | None = None
+    secrets_dir: Path | None = None
+    mode: Literal["self_hosted", "cloud"] = "self_hosted"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the files of one project say.
+
+    Attributes:
+        runner: None where the project has no runner file, or none that can be read.
+        problems: every one of every file read, sorted by place; always empty in what `load` answers.
+        files: how many files were read.
+    """
+
+    project: Project
+    jobs: tuple[ResolvedJob, ...]
+    runner: Runner | None
+    problems: tuple[Problem, ...] = ()
+    files: int = 0
+
+
+def load(
+    paths: Sequence[Path], connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> Loaded:
+    """The jobs in files and folders, with the project's runner settings.
+
+    Raises:
+        ConfigError: with every problem of every file.
+    """
+    return _without_problems(examine(paths, connectors, settings=settings))
+
+
+def load_project(
+    root: Path, connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> Loaded:
+    """Every job, recipe and contract of a project, and its runner file with what its schedules point at.
+
+    Raises:
+        ConfigError: with every problem of every file.
+    """
+    return _without_problems(examine_project(root, connectors, settings=settings))
+
+
+def load_runner(path: Path, *, settings: LoadSettings | None = None) -> Runner:
+    """A runner file; the jobs that its schedules point at exist, but are not read.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
+    library = Library(_project(path, settings or LoadSettings()), {}, (settings or LoadSettings()).environment)
+    read = library.runner(path)
+    if read is not None:
+        library.findings.add(check_schedules(read, library.project))
+    if read is None or library.findings.problems:
+        raise ConfigError(library.findings.problems)
+    return read.runner
+
+
+def examine(
+    paths: Sequence[Path], connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> Loaded:
+    """As `load`, but with the problems beside the jobs that have none."""
+    settings = settings or LoadSettings()
+    library = Library(_project(paths[0], settings), connectors, settings.environment)
+    files = [file for path in paths for file in (job_files(path) if path.is_dir() else [path])]
+    if not files:
+        library.findings.add([Problem(Position(paths[0]), "", "no job file (*.yaml) lies in this folder")])
+    return _examine(library, files, settings)
+
+
+def examine_project(
+    root: Path, connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> Loaded:
+    """As `load_project`, but with the problems beside the jobs that have none."""
+    settings = settings or LoadSettings()
+    project = open_project(
+        root, environment=settings.environment, state=settings.state_dir, secrets=settings.secrets_dir
+    )
+    library = Library(project, connectors, settings.environment)
+    for path in sorted(project.yaml_files("assets")):
+        library.contract(path)
+    for path in sorted(project.yaml_files("connectors")):
+        library.recipe(path)
+    if (runner := library.runner(project.runner_file)) is not None:
+        library.findings.add(check_schedules(runner, project))
+    return _examine(library, list(project.job_files()), settings)
+
+
+def _examine(library: Library, files: Sequence[Path], settings: LoadSettings) -> Loaded:
+    runner = library.runner(library.project.runner_file)
+    shared = runner.runner.shared if runner else Shared()
+    drafts = [draft for file in files if (draft := read_draft(library, file))]
+    for draft in drafts:
+        library.findings.add(_cross_checks(draft, shared, settings))
+    everyone = [*drafts, *_neighbours(library, drafts, files)]
+    all_feeds = feeds(everyone)
+    library.findings.add(check_job_names(drafts, everyone))
+    library.findings.add(check_meetings(drafts, all_feeds))
+    unsound = {problem.position.file for problem in library.findings.problems}
+    jobs = [
+        resolve(
+            draft,
+            runner=runner and runner.runner,
+            walls=_walls(draft, shared),
+            shared_tables=_met(all_feeds),
+        )
+        for draft in drafts
+        if not unsound & draft.files
+    ]
+    problems = tuple(sorted(library.findings.problems))
+    return Loaded(library.project, tuple(jobs), runner and runner.runner, problems, library.count)
+
+
+def _cross_checks(draft: Draft, shared: Shared, settings: LoadSettings) -> Iterable[Problem]:
+    yield from check_names(draft, tenant_id=settings.tenant_id, shared=shared)
+    yield from check_source(draft, walls=_walls(draft, shared), cloud=settings.mode == "cloud")
+    yield from check_target(draft)
+
+
+def _neighbours(library: Library, drafts: Sequence[Draft], files: Sequence[Path]) -> list[Draft]:
+    """The project's other jobs that could meet these; problems of theirs are told when they are loaded themselves."""
+    project = library.project
+    walled = all(_first_level(draft, stream_table) == draft.tenant.id for draft, stream_table in _tables(drafts))
+    folders: Iterable[str | None] = sorted({draft.tenant.id for draft in drafts}) if walled else [None]
+    loaded = {file.absolute() for file in files}
+    quiet = Library(project, library.connectors, library.variables)
+    others = (file for folder in folders for file in project.job_files(folder) if file.absolute() not in loaded)
+    return [draft for file in others if (draft := read_draft(quiet, file))]
+
+
+def _tables(drafts: Sequence[Draft]) -> Iterable[tuple[Draft, TableName]]:
+    for draft in drafts:
+        for stream in draft.streams:
+            if table := table_of(draft, stream):
+                yield draft, table
+
+
+def _first_level(draft: Draft, table: TableName) -> str:
+    return draft.tenant.id if draft.tenant.owns(table.namespace[0]) else table.namespace[0]
+
+
+def _met(all_feeds: Mapping[TableName, Sequence[Feed]]) -> frozenset[TableName]:
+    return frozenset(table for table, meeting in all_feeds.items() if len({feed.draft.path for feed in meeting}) > 1)
+
+
+def _walls(draft: Draft, shared: Shared) -> Walls:
+    return Walls(draft.project, draft.tenant.id, opened_folders(shared.folders, draft.tenant.id))
+
+
+def _project(start: Path, settings: LoadSettings) -> Project:
+    root = find_root(start, given=settings.project, environment=settings.environment)
+    return open_project(root, environment=settings.environment, state=settings.state_dir, secrets=settings.secrets_dir)
+
+
+def _without_problems(loaded: Loaded) -> Loaded:
+    if loaded.problems:
+        raise ConfigError(loaded.problems)
+    return loaded

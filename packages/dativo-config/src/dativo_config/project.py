@@ -1,0 +1,105 @@
+"""A project folder: its root, its tenants, and what a path in one of its files means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dativo_config.tenancy import Tenant
+
+IMAGE_HOME = Path("/app")  # where the Docker image keeps the project, and so how many files name it
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project folder.
+
+    Attributes:
+        root: absolute, as it was given: symlinks in it are not resolved.
+        state_root: `STATE_DIR`, else `state/`.
+        secrets_root: `--secrets-dir`, else `secrets/`.
+    """
+
+    root: Path
+    state_root: Path
+    secrets_root: Path
+
+    @property
+    def jobs_folder(self) -> Path:
+        """One folder a tenant."""
+        return self.root / "jobs"
+
+    @property
+    def runner_file(self) -> Path:
+        """Where the runner's settings are."""
+        return self.root / "configs" / "runner.yaml"
+
+    @cached_property
+    def tenants(self) -> frozenset[str]:
+        """The tenants that have a folder of jobs."""
+        try:
+            return frozenset(entry.name for entry in self.jobs_folder.iterdir() if entry.is_dir() and _seen(entry))
+        except OSError:
+            return frozenset()
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """The tenant of that id in this project."""
+        return Tenant(tenant_id, self.state_root, self.secrets_root)
+
+    def tenant_of(self, job_file: Path) -> str | None:
+        """The `jobs/<tenant>/` folder that a job file lies in; "" directly in `jobs/`; None: it lies elsewhere."""
+        try:
+            parts = job_file.absolute().relative_to(self.jobs_folder).parts
+        except ValueError:
+            return None
+        return parts[0] if len(parts) > 1 else ""
+
+    def job_files(self, tenant_id: str | None = None) -> Iterator[Path]:
+        """Every job file, or one tenant's, in order."""
+        folder = self.jobs_folder / tenant_id if tenant_id else self.jobs_folder
+        yield from job_files(folder)
+
+    def yaml_files(self, folder: str) -> Iterator[Path]:
+        """The YAML files below a folder of the project (`assets`, `connectors`), in order."""
+        yield from job_files(self.root / folder)
+
+    def resolve(self, text: str) -> Path:
+        """The absolute path that a file of the project means by `text`."""
+        path = Path(text)
+        if path.is_relative_to(IMAGE_HOME) and not IMAGE_HOME.exists():
+            path = path.relative_to(IMAGE_HOME)
+        return self.root / path
+
+
+def open_project(
+    root: Path, *, environment: Mapping[str, str], state: Path | None = None, secrets: Path | None = None
+) -> Project:
+    """The project at `root`."""
+    root = Path(root.absolute())
+    chosen = state or (Path(environment["STATE_DIR"]) if environment.get("STATE_DIR") else Path("state"))
+    return Project(root, root / chosen, root / (secrets or Path("secrets")))
+
+
+def find_root(start: Path, *, given: Path | None, environment: Mapping[str, str]) -> Path:
+    """The project root for a file or folder: `--project`, `DATIVO_HOME`, the nearest parent with `jobs/`, or itself."""
+    if given is not None:
+        return given
+    if environment.get("DATIVO_HOME"):
+        return Path(environment["DATIVO_HOME"])
+    start = start.absolute()
+    folder = start if start.is_dir() else start.parent
+    return next((parent for parent in (folder, *folder.parents) if (parent / "jobs").is_dir()), folder)
+
+
+def job_files(folder: Path) -> Iterator[Path]:
+    """The job files below a folder, in order. Folders of other things, such as data, may lie beside them."""
+    for entry in sorted(folder.rglob("*")):
+        below = entry.relative_to(folder)
+        if entry.suffix in (".yaml", ".yml") and all(_seen(Path(part)) for part in below.parts) and entry.is_file():
+            yield entry
+
+
+def _seen(path: Path) -> bool:
+    return not path.name.startswith((".", "_"))
