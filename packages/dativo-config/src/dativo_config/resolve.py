@@ -52,7 +52,7 @@ def resolve(draft: Draft, *, runner: Runner | None, walls: Walls, shared_tables:
         timeout_seconds=timeout,
         shares_table=any(stream.table in shared_tables for stream in streams),
         digest=_digest(draft),
-        walls=walls,
+        opened=walls.opened,
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, SchemaObject
 from dativo_config.models.job import Checkpoint, Connection, Incremental, Job, Mode, RateLimits, RetryConfig
+from dativo_config.project import Project
 from dativo_config.tenancy import Tenant
 from dativo_config.walls import Walls
 
@@ -95,7 +96,7 @@ class ResolvedJob:
         timeout_seconds: 6 hours where nothing says otherwise.
         shares_table: whether other jobs of the project load one of its tables.
         digest: a hash of the job and contract as resolved, without secrets: what a checkpoint is valid for.
-        walls: which files of this machine it may read; sources ask about each file that a glob finds.
+        opened: folders outside the project that the operator opened to its tenant.
     """
 
     name: str
@@ -115,4 +116,10 @@ class ResolvedJob:
     timeout_seconds: float
     shares_table: bool
     digest: str
-    walls: Walls
+    opened: tuple[Path, ...] = ()
+
+    @property
+    def walls(self) -> Walls:
+        """Which files of this machine it may read; sources ask about each file that a glob finds."""
+        project = Project(self.project, self.tenant.state_root, self.tenant.secrets_root)
+        return Walls(project, self.tenant.id, self.opened)
