@@ -1,0 +1,130 @@
+"""One Parquet file while it is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import compute_statistics_plan
+
+from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.writers.encoding import Encoding
+from dativo_engine.writers.fields import Leaf, leaves
+from dativo_engine.writers.statistics import StatisticsPlan, count_nans, file_statistics
+from dativo_engine.writers.storage import Storage, writing
+
+ROW_GROUP_ROWS = 250_000
+ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What all files of one table have in common.
+
+    Attributes:
+        schema: Arrow's, with field ids.
+    """
+
+    layout: TableLayout
+    schema: pa.Schema
+    encoding: Encoding
+    storage: Storage
+
+    @cached_property
+    def leaves(self) -> Sequence[Leaf]:
+        """The columns as Parquet stores them."""
+        return leaves(self.layout.schema)
+
+    @cached_property
+    def plan(self) -> StatisticsPlan:
+        """Which statistics the table's properties ask for."""
+        return compute_statistics_plan(self.layout.schema, dict(self.layout.io_properties))
+
+
+class DataFile:
+    """An open file. One thread at a time; ends with `finish` or `discard`."""
+
+    def __init__(self, location: str, form: FileFormat, *, partition: tuple[object, ...]) -> None:
+        """Open it.
+
+        Raises:
+            RetryableError, FatalError: the file system does not take it.
+        """
+        self.location = location
+        self._form = form
+        self._partition = partition
+        self._rows = 0
+        self._nans: Counter[int] = Counter()
+        with writing(location):
+            self._sink = form.storage.create(location)
+            self._parquet = pq.ParquetWriter(
+                self._sink,
+                form.schema,
+                compression="zstd",
+                use_dictionary=form.encoding.dictionary,  # pyright: ignore[reportArgumentType]
+                column_encoding=form.encoding.packed or None,
+                store_decimal_as_integer=True,
+                write_page_checksum=True,
+            )
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._sink.tell()
+
+    def write(self, rows: pa.Table) -> None:
+        """Append row groups.
+
+        Raises:
+            RetryableError, FatalError: the file system failed.
+        """
+        group = min(ROW_GROUP_ROWS, ROW_GROUP_BYTES * rows.num_rows // max(rows.nbytes, 1))
+        with writing(self.location):
+            self._parquet.write_table(rows, row_group_size=max(group, 1))
+        self._rows += rows.num_rows
+        self._nans.update(count_nans(rows, self._form.leaves))
+
+    def finish(self) -> StagedFile:
+        """Complete the file and show it under its name.
+
+        Raises:
+            RetryableError, FatalError: the file system failed.
+        """
+        layout = self._form.layout
+        with writing(self.location):
+            self._parquet.close()
+            size = self._sink.tell()
+            self._sink.close()
+            self._form.storage.publish(self.location)
+        footer = self._parquet.writer.metadata
+        known = file_statistics(footer, self._form.leaves, self._form.plan)
+        return StagedFile(
+            table=layout.table,
+            path=self.location,
+            rows=self._rows,
+            size=size,
+            spec_id=layout.spec.spec_id,
+            partition=self._partition,
+            sort_order_id=None if layout.sort_order.is_unsorted else layout.sort_order.order_id,
+            column_sizes=known.column_sizes,
+            value_counts=known.value_counts,
+            null_value_counts=known.null_value_counts,
+            nan_value_counts=dict(self._nans),
+            lower_bounds=known.lower_bounds,
+            upper_bounds=known.upper_bounds,
+            split_offsets=known.split_offsets,
+        )
+
+    def discard(self) -> None:
+        """Close the file as it is; deleting it is left to who named it."""
+        with suppress(OSError, pa.ArrowException):
+            self._parquet.close()
+        # A writer that could not be closed tries again when it is collected.
+        self._parquet.is_open = False
+        with suppress(OSError):
+            self._sink.close()
