@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,8 @@ def _cursor(job: ResolvedJob) -> str:
     told = STRATEGIES.get(strategy, "only what is new since the last committed run")
     fields = sorted({stream.cursor_field for stream in job.streams if stream.cursor_field})
     lookback = f", and {job.incremental.lookback_days:g} days before it" if job.incremental.lookback_days else ""
-    return f"{strategy}{' on ' + ', '.join(fields) if fields else ''}: {told}{lookback}"
+    on = f" on {', '.join(fields)}" if fields else ""
+    return f"{strategy}{on}: {told}{lookback}"
 
 
 def _delivery(job: ResolvedJob) -> str:
@@ -125,8 +126,8 @@ def _retries(job: ResolvedJob) -> str:
         return "none with `dativo run`; 3 where schedules run it"
     policy = job.retry
     return (
-        f"{policy.max_retries}, after {policy.initial_delay_seconds:g} s, each time {policy.backoff_multiplier:g} times "
-        f"as long, at most {policy.max_delay_seconds:g} s"
+        f"{policy.max_retries}, the first after {policy.initial_delay_seconds:g} s, each later one "
+        f"{policy.backoff_multiplier:g} times as long, at most {policy.max_delay_seconds:g} s"
     )
 
 
@@ -134,7 +135,7 @@ def _stream(job: ResolvedJob, stream: ResolvedStream) -> StreamLines:
     contract = stream.contract
     return StreamLines(
         stream=stream.name,
-        inputs=tuple(shown_file(Path(item)) if "://" not in item else item for item in stream.inputs),
+        inputs=tuple(item if "://" in item else shown_file(Path(item)) for item in stream.inputs),
         table=str(stream.table),
         quarantine=str(stream.table.quarantine),
         contract=f"{shown_file(contract.path)}, {contract.name} {contract.version}",
@@ -146,11 +147,10 @@ def _stream(job: ResolvedJob, stream: ResolvedStream) -> StreamLines:
     )
 
 
-def _rules(job: ResolvedJob, stream: ResolvedStream) -> Sequence[RuleLine]:
+def _rules(job: ResolvedJob, stream: ResolvedStream) -> Iterator[RuleLine]:
     compiled = compile_contract(stream.schema, job.target.mode)
-    lines = [RuleLine(column, rule, expected, "row") for rule, column, expected in compiled.row_rules()]
-    for rule, column in compiled.run_rules:
-        lines.append(RuleLine(column, rule.name, expectation(rule), "run" if rule.severity == "error" else "note"))
-    for rule in compiled.sql_rules:
-        lines.append(RuleLine(rule.column, rule.name, expectation(rule), "run" if rule.severity == "error" else "note"))
-    return lines
+    for name, column, expected in compiled.row_rules():
+        yield RuleLine(column, name, expected, "row")
+    over_run = [*compiled.run_rules, *((rule, rule.column) for rule in compiled.sql_rules)]
+    for rule, column in over_run:
+        yield RuleLine(column, rule.name, expectation(rule), "run" if rule.severity == "error" else "note")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from dativo_config.interpolate import resolve_secrets
-from dativo_config.load import Loaded, LoadSettings, load, load_project
+from dativo_config.load import Loaded, LoadSettings, examine, examine_project
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream
-from dativo_config.problems import closest
+from dativo_config.problems import ConfigError, closest
+from dativo_config.project import find_root
 from dativo_config.secrets import hide_other_tenants, open_secrets
 from dativo_engine.connectors import specs
 
@@ -24,31 +26,40 @@ def load_jobs(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> Loaded:
 
     Raises:
         ConfigError: their files hold problems.
-        click.UsageError: both a file and a folder were given, or the folder holds no job.
+        click.UsageError: both a file and a folder were given, or neither and there is no project here.
+    """
+    loaded = examine_jobs(jobs, secrets)
+    if loaded.problems:
+        raise ConfigError(loaded.problems)
+    return loaded
+
+
+def examine_jobs(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> Loaded:
+    """As `load_jobs`, but with the problems in the answer.
+
+    Raises:
+        click.UsageError: as there.
     """
     if jobs.config is not None and jobs.job_dir is not None:
         message = "give --config or --job-dir, not both"
         raise click.UsageError(message)
     settings = load_settings(jobs, secrets)
-    if jobs.config is not None:
-        return load([jobs.config], specs(), settings)
-    if jobs.job_dir is not None:
-        files = sorted([*jobs.job_dir.glob("*.yaml"), *jobs.job_dir.glob("*.yml")])
-        if not files:
-            message = f"{jobs.job_dir} holds no job file (*.yaml)"
-            raise click.UsageError(message)
-        return load(files, specs(), settings)
-    return load_project(specs(), settings)
+    given = jobs.config or jobs.job_dir
+    if given is not None:
+        return examine([given], specs(), settings=settings)
+    root = find_root(Path.cwd(), given=jobs.project, environment=os.environ)
+    if not (root / "jobs").is_dir():
+        message = (
+            "there is no project here: neither this folder nor one above it holds `jobs/`; `dativo init` makes one"
+        )
+        raise click.UsageError(message)
+    return examine_project(root, specs(), settings=settings)
 
 
 def load_settings(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> LoadSettings:
     """The flags as the loader takes them."""
     return LoadSettings(
-        project=jobs.project,
-        tenant_id=jobs.tenant_id,
-        environment=os.environ,
-        secrets_dir=secrets.secrets_dir,
-        mode=secrets.mode,
+        project=jobs.project, tenant_id=jobs.tenant_id, secrets_dir=secrets.secrets_dir, mode=secrets.mode
     )
 
 

@@ -75,7 +75,7 @@ def add_job(folder: Path, location: str, *, name: str | None, tenant_id: str | N
     )
     texts = {
         f"jobs/{tenant}/{name}_to_iceberg.yaml": job,
-        contract: CONTRACT_HEADER.format(schemas=SCHEMAS) + propose_contract(source.discover(), names=[name]),
+        contract: CONTRACT_HEADER.format(schemas=SCHEMAS) + propose_contract(source.discover(), name),
     }
     if not (folder / "jobs").is_dir():
         texts |= {file: text for file, text in _template() if file in {RENAMED.get(name, name) for name in BARE}}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
@@ -131,11 +132,11 @@ def _refuse_configuration(_ctx: click.Context, _parameter: click.Parameter, valu
 def _collected(
     command: Callable[P, R],
     name: str,
-    shape: type[JobFlags] | type[SecretFlags],
+    shape: Callable[..., JobFlags | SecretFlags],
     *options: Callable[[Callable[P, R]], Callable[P, R]],
 ) -> Callable[P, R]:
     """Add the options to a command, which takes them as one object."""
-    names = [item.name for item in fields(shape)]
+    names = list(inspect.signature(shape).parameters)
 
     @functools.wraps(command)
     def called(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,7 +79,7 @@ def _enforcer(job: ResolvedJob, stream: ResolvedStream, folder: Path) -> Enforce
     )
 
 
-def _batches(job: ResolvedJob) -> Iterator[Batch]:
+def _batches(job: ResolvedJob) -> Generator[Batch]:
     source = open_source(source_settings(job, memory_bytes=MEMORY))
     plan = source.plan({stream.name: None for stream in job.streams})
     try:

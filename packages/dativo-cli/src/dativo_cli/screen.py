@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 import click
@@ -82,6 +82,15 @@ class Screen:
         safe = self._hidden().tree(value)
         click.echo(json.dumps(safe, indent=2, ensure_ascii=False, default=str))
 
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask, where a person is there to answer; no ends the command.
+
+        Raises:
+            click.Abort: the answer is no.
+        """
+        if not yes and sys.stdin.isatty() and self.errors_to_terminal:
+            click.confirm(question, abort=True, err=True)
+
     def note(self, text: str) -> None:
         """A line for a person that is no part of the answer."""
         self._write(text, FAINT, sys.stderr)
@@ -94,13 +103,14 @@ class Screen:
         """Say what an exception means: every problem of a file, one line for what can happen, or that we are wrong."""
         # Only a failure pays for these.
         from dativo_config.problems import ConfigError
+        from dativo_config.secrets import SecretNotFoundError
         from dativo_engine.errors import DativoError
 
         if self.debug:
             self.trace(error)
         if isinstance(error, ConfigError):
             self.problems(error)
-        elif isinstance(error, DativoError):
+        elif isinstance(error, DativoError | SecretNotFoundError):
             self.error(str(error))
         elif isinstance(error, OSError):
             self.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
@@ -109,9 +119,10 @@ class Screen:
             more = "" if self.debug else "; run it again as `dativo --debug ...` for the traceback"
             self.error(f"unexpected {type(error).__name__}: {told}{more}")
 
-    def trace(self, error: Exception) -> None:
-        """The traceback behind a failure."""
-        self._write("".join(traceback.format_exception(error)).rstrip(), "", sys.stderr)
+    def trace(self, error: BaseException, mask: Callable[[str], str] | None = None) -> None:
+        """The traceback behind a failure; `mask` takes out the secrets that only it knows."""
+        text = "".join(traceback.format_exception(error)).rstrip()
+        self._write(mask(text) if mask is not None else text, "", sys.stderr)
 
     def problems(self, error: ConfigError) -> None:
         """Every problem with its line and a caret; the last line is the first problem again, as the cause."""
@@ -122,7 +133,7 @@ class Screen:
         self.error(cause(error))
 
     def console(self, stream: TextIO) -> Console:
-        """rich for a terminal, without any escape sequence where `NO_COLOR` is set."""
+        """Rich for a terminal, without any escape sequence where `NO_COLOR` is set."""
         from rich.console import Console
 
         plain = bool(os.environ.get("NO_COLOR"))

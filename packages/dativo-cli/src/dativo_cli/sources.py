@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from dativo_config.models.connector import ConnectorSpec
@@ -102,4 +103,4 @@ def _pair(option: str) -> tuple[str, str]:
 
 
 def _name_of(location: str) -> Path:
-    return Path(location.split("?")[0].split("#")[0] if "://" in location else location)
+    return Path(urlsplit(location).path if "://" in location else location)

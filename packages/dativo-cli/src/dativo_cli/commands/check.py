@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 from dativo_config.models.resolved import ResolvedJob
-from dativo_engine.errors import DativoError
+from dativo_config.secrets import SecretNotFoundError
 
 from dativo_cli.jobs import load_jobs, with_secrets
 from dativo_cli.options import JobFlags, SecretFlags, example, job_options, json_option, secret_options
@@ -62,7 +62,7 @@ def _try(screen: Screen, job: ResolvedJob, secrets: SecretFlags) -> Iterator[Ans
     began = time.monotonic()
     try:
         job = with_secrets(job, secrets, screen)
-    except DativoError as error:
+    except SecretNotFoundError as error:
         yield _answer(job, "secrets", job.tenant.id, error, began)
         return
     yield _answer(job, "secrets", job.tenant.id, None, began)
@@ -75,7 +75,7 @@ def _try(screen: Screen, job: ResolvedJob, secrets: SecretFlags) -> Iterator[Ans
         began = time.monotonic()
 
 
-def _answer(job: ResolvedJob, part: str, target: str, error: DativoError | None, began: float) -> Answer:
+def _answer(job: ResolvedJob, part: str, target: str, error: Exception | None, began: float) -> Answer:
     told = " ".join(str(error).split()) if error is not None else ""
     return Answer(job.name, part, target, error is None, told, round(time.monotonic() - began, 3))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 from dativo_config.models.connector import ConnectorSpec
@@ -100,19 +100,19 @@ def _options(model: type[BaseModel] | None) -> Iterator[dict[str, Json]]:
         }
 
 
-def _type(schema: dict[str, object]) -> str:
+def _type(schema: Mapping[str, object]) -> str:
+    """The type of an option in a word or two, from its JSON Schema."""
     match schema:
         case {"anyOf": list(choices)}:
-            return " | ".join(_type(choice) for choice in choices if choice.get("type") != "null")
+            told = " | ".join(_type(choice) for choice in choices if choice.get("type") != "null")
         case {"enum": list(values)}:
-            return " | ".join(str(value) for value in values)
+            told = " | ".join(str(value) for value in values)
         case {"const": value}:
-            return str(value)
+            told = str(value)
         case {"type": "array", "items": dict(items)}:
-            return f"list of {_type(items)}"
+            told = f"list of {_type(items)}"
         case {"writeOnly": True}:
-            return "secret"
-        case {"type": str(name)}:
-            return name
+            told = "secret"
         case _:
-            return "object"
+            told = str(schema.get("type", "object"))
+    return told

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 from dativo_config.contracts import convert as convert_contract
-from dativo_config.contracts import read_contract
 from dativo_config.document import read_document
 from dativo_config.problems import ConfigError
 
@@ -34,8 +33,6 @@ def convert(screen: Screen, *, file: Path, out: Path | None) -> None:
     A contract that is in the standard's form already comes out as it is.
     """
     document, problems = read_document(file)
-    if document is not None and not problems:
-        _, problems = read_contract(document)
     if document is None or problems:
         raise ConfigError(problems)
     text = convert_contract(document)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from dativo_engine.connectors import open_source
 from dativo_engine.interfaces import StreamInfo
+from dativo_engine.memory import MEBIBYTE
 
 from dativo_cli.jobs import one_job, with_secrets
 from dativo_cli.options import JobFlags, SecretFlags, example, job_options, json_option, secret_options
@@ -67,7 +68,7 @@ def discover(  # noqa: PLR0913 - one parameter a flag
         from dativo_engine.pipeline import source_settings
 
         job = with_secrets(one_job(jobs, secrets), secrets, screen)
-        source = open_source(source_settings(job))
+        source = open_source(source_settings(job, memory_bytes=64 * MEBIBYTE))
     streams = source.discover()
     if write_contract is not None:
         _write(write_contract, propose_contract(streams))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
 from pathlib import Path
+
+import click
 
 from dativo_cli.newproject import add_job, make_project
 from dativo_cli.options import debug_option, example

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 import click
-from dativo_config.load import Loaded
 from dativo_config.models.resolved import ResolvedJob
 from dativo_config.problems import ConfigError
 from dativo_engine.errors import DativoError, FatalError, RunStoppedError
@@ -77,21 +77,20 @@ def run(  # noqa: PLR0913 - one parameter a flag
     try:
         with _stoppable():
             loaded = load_jobs(jobs, secrets)
-            _check(loaded.jobs, objects, full_refresh=full_refresh)
-            if full_refresh and not yes:
-                _ask(screen, loaded.jobs)
+            chosen = [replace(job, streams=pick_streams(job, objects)) for job in loaded.jobs]
+            if full_refresh:
+                _confirm_refresh(screen, chosen, yes=yes)
     except (ConfigError, DativoError) as error:
         return _refused(screen, error, form=form, as_json=as_json)
     options = RunOptions(
         full_refresh=full_refresh,
-        objects=objects,
         dry_run=dry_run,
         wait=wait,
         secret_manager=secrets.secret_manager,
         concurrency_per_tenant=loaded.runner.orchestrator.concurrency_per_tenant if loaded.runner else 1,
         tenant_sources=_tenant_sources(jobs),
     )
-    results = _run_all(screen, loaded.jobs, options, form=form)
+    results = _run_all(screen, chosen, options, form=form)
     if as_json:
         screen.json(results_json(results))
     elif screen.is_terminal:
@@ -109,26 +108,19 @@ def _run_all(screen: Screen, jobs: Sequence[ResolvedJob], options: RunOptions, *
             LibraryLog(events).install()
             results.append(run_job(job, events, options=options, progress=progress))
         if screen.debug and results[-1].cause is not None:
-            screen.hide(redactor.secrets)
-            screen.trace(results[-1].cause)
+            screen.trace(results[-1].cause, redactor)
         if results[-1].stopped:
             break
     return results
 
 
-def _check(jobs: Sequence[ResolvedJob], objects: Sequence[str], *, full_refresh: bool) -> None:
+def _confirm_refresh(screen: Screen, jobs: Sequence[ResolvedJob], *, yes: bool) -> None:
     for job in jobs:
-        pick_streams(job, objects)
-        if full_refresh and job.shares_table:
+        if job.shares_table:
             message = f"{job.path}: --full-refresh would drop the rows of the other jobs that load its table"
             raise FatalError(message)
-
-
-def _ask(screen: Screen, jobs: Sequence[ResolvedJob]) -> None:
-    if not (screen.is_terminal and screen.errors_to_terminal):
-        return
     tables = ", ".join(str(stream.table) for job in jobs for stream in job.streams)
-    click.confirm(f"This reads everything again and replaces {tables}. Go on?", abort=True, err=True)
+    screen.confirm(f"This reads everything again and replaces {tables}. Go on?", yes=yes)
 
 
 def _tenant_sources(jobs: JobFlags) -> tuple[str, ...]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from dativo_config.load import load_runner
+from dativo_config.load import LoadSettings, load_runner
 from dativo_config.problems import ConfigError, Problem, render, to_json
-from dativo_engine.connectors import specs
 
-from dativo_cli.jobs import load_jobs, load_settings
+from dativo_cli.jobs import examine_jobs, load_settings
 from dativo_cli.options import (
     FILE,
     JobFlags,
@@ -28,7 +26,7 @@ FAILURE = 2
 @click.command(epilog=example("dativo validate", "dativo validate --config jobs/demo/orders_to_iceberg.yaml --json"))
 @job_options
 @secret_options
-@click.option("--runner-config", type=FILE, help="One runner file and the jobs it schedules.")
+@click.option("--runner-config", type=FILE, help="One runner file.")
 @json_option
 @click.pass_obj
 def validate(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, runner_config: Path | None, as_json: bool) -> int:
@@ -42,15 +40,11 @@ def validate(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, runner_con
     if runner_config is not None and (jobs.config or jobs.job_dir):
         message = "give one of --config, --job-dir and --runner-config"
         raise click.UsageError(message)
-    problems: Sequence[Problem] = ()
-    files = 0
-    try:
-        if runner_config is not None:
-            files = load_runner(runner_config, specs(), load_settings(jobs, secrets)).files
-        else:
-            files = load_jobs(jobs, secrets).files
-    except ConfigError as error:
-        problems, files = error.problems, error.files
+    if runner_config is not None:
+        files, problems = 1, _runner_problems(runner_config, load_settings(jobs, secrets))
+    else:
+        examined = examine_jobs(jobs, secrets)
+        files, problems = examined.files, examined.problems
     if as_json:
         found = [to_json(problem) for problem in problems]
         screen.json({"valid": not problems, "files": files, "problems": found})
@@ -59,6 +53,14 @@ def validate(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, runner_con
             screen.line(render(problem))
         screen.line(f"{_count(files, 'file')}, {_count(len(problems), 'problem')}", BAD if problems else GOOD)
     return FAILURE if problems else 0
+
+
+def _runner_problems(file: Path, settings: LoadSettings) -> tuple[Problem, ...]:
+    try:
+        load_runner(file, settings=settings)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,154 @@
+"""`dativo table`: what the tables of a job are, and how they came to be."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+from dativo_config.models.resolved import ResolvedJob, TableName
+from dativo_config.problems import shown_file
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.commits.tables import TableView
+from dativo_engine.commits.tables import show as view_table
+
+from dativo_cli.jobs import one_job, pick_streams, with_secrets
+from dativo_cli.options import (
+    JobFlags,
+    SecretFlags,
+    example,
+    job_options,
+    json_option,
+    objects_option,
+    secret_options,
+)
+from dativo_cli.screen import STRONG, Json, Screen
+from dativo_cli.summary import human_size
+
+SAMPLE_ROWS = 5
+
+
+@click.group()
+def table() -> None:
+    """Look at the tables that jobs write."""
+
+
+@table.command(epilog=example("dativo table show --config jobs/demo/orders_to_iceberg.yaml"))
+@job_options
+@secret_options
+@objects_option
+@click.option("--sample", type=click.IntRange(min=0), default=SAMPLE_ROWS, show_default=True, help="Rows to show.")
+@json_option
+@click.pass_obj
+def show(
+    screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, objects: tuple[str, ...], sample: int, as_json: bool
+) -> None:
+    """Show where a table is, what is in it, and how to read it with DuckDB.
+
+    --json: an object (a list, if the job writes several tables) with table, metadata_location, location, snapshot_id,
+    rows, files, size, columns, primary_key, partition_spec, sort_order, properties, stamp, snapshots, and duckdb, the
+    command that reads it; null where there is no table yet.
+    """
+    job, names = _tables(screen, jobs, secrets, objects)
+    views = [(name, view_table(job, name)) for name in names]
+    if as_json:
+        objects_shown = [_as_json(view) for _, view in views]
+        screen.json(objects_shown[0] if len(objects_shown) == 1 else objects_shown)
+        return
+    for number, (name, view) in enumerate(views):
+        if number:
+            screen.line()
+        if view is None:
+            screen.line(f"{name}: not there yet; the first run that commits makes it")
+        else:
+            _show(screen, view)
+            _show_rows(screen, job, name, sample)
+            screen.line()
+            screen.line("read it with DuckDB", STRONG)
+            screen.line(f"  {duckdb_command(view.metadata_location)}")
+
+
+@table.command(epilog=example("dativo table snapshots --config jobs/demo/orders_to_iceberg.yaml"))
+@job_options
+@secret_options
+@objects_option
+@json_option
+@click.pass_obj
+def snapshots(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, objects: tuple[str, ...], as_json: bool) -> None:
+    """List a table's snapshots, the newest first.
+
+    --json: a list with table, and snapshots with snapshot_id, parent_id, committed_at, operation, current, added_rows,
+    deleted_rows, rows, and stamps, the place of each job as of that snapshot.
+    """
+    job, names = _tables(screen, jobs, secrets, objects)
+    views = [view for name in names if (view := view_table(job, name)) is not None]
+    if as_json:
+        screen.json([{"table": view.table, "snapshots": view.to_json()["snapshots"]} for view in views])
+        return
+    if not views:
+        screen.line("no table yet; the first run that commits makes it")
+    for view in views:
+        screen.line(view.table, STRONG)
+        rows = [
+            (
+                str(item.snapshot_id),
+                item.committed_at,
+                item.operation,
+                item.added_rows,
+                item.deleted_rows,
+                item.rows,
+                "" if item.current else "not in the current chain",
+            )
+            for item in view.snapshots
+        ]
+        columns = ["snapshot", "committed", "operation", "added", "deleted", "rows", ""]
+        screen.table(columns, rows, right=("added", "deleted", "rows"))
+
+
+def duckdb_command(metadata_location: str) -> str:
+    """The command that reads a table: with the DuckDB that comes with dativo, for it is there for sure."""
+    location = metadata_location.replace("'", "''")
+    code = (
+        "import duckdb; duckdb.sql('INSTALL iceberg; LOAD iceberg'); "
+        f"duckdb.sql(\"FROM iceberg_scan('{location}') LIMIT 10\").show()"
+    )
+    return f"{shlex.quote(shown_file(Path(sys.executable)))} -c {shlex.quote(code)}"
+
+
+def _tables(
+    screen: Screen, jobs: JobFlags, secrets: SecretFlags, objects: tuple[str, ...]
+) -> tuple[ResolvedJob, list[TableName]]:
+    job = one_job(jobs, secrets)
+    names = list(dict.fromkeys(stream.table for stream in pick_streams(job, objects)))
+    return with_secrets(job, secrets, screen), names
+
+
+def _as_json(view: TableView | None) -> Json:
+    return None if view is None else {**view.to_json(), "duckdb": duckdb_command(view.metadata_location)}
+
+
+def _show(screen: Screen, view: TableView) -> None:
+    screen.line(view.table, STRONG)
+    screen.facts(
+        [
+            ("location", view.location),
+            ("metadata", view.metadata_location),
+            ("snapshot", str(view.snapshot_id)),
+            ("rows", f"{view.rows:,} in {view.files:,} files, {human_size(view.size)}"),
+            ("key", ", ".join(view.primary_key) or "none"),
+            ("partitions", ", ".join(view.partition_spec) or "none"),
+            ("sorted by", ", ".join(view.sort_order) or "nothing"),
+        ]
+    )
+    screen.line()
+    rows = [(item.name, item.type, "required" if item.required else "", item.doc) for item in view.columns]
+    screen.table(["column", "type", "", "meaning"], rows)
+
+
+def _show_rows(screen: Screen, job: ResolvedJob, name: TableName, count: int) -> None:
+    if not count:
+        return
+    found = open_catalog(job).load_table((*name.namespace, name.table)).scan(limit=count).to_arrow()
+    screen.line()
+    screen.table(found.column_names, [list(row.values()) for row in found.to_pylist()])
