@@ -1,0 +1,295 @@
+"""Merge by key: any history of changes leaves the table as the source has it, and a repeat leaves it alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from dativo_config.models.resolved import TableName
+from dativo_engine.catalogs.files import LocalFileIO
+from dativo_engine.catalogs.locations import file_location, local_path
+from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
+from dativo_engine.commits.data_files import to_data_file
+from dativo_engine.commits.merge import Merge, Merged
+from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.writers.parquet import open_writer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import FileScanTask
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.transforms import BucketTransform
+from pyiceberg.types import (
+    BooleanType,
+    DateType,
+    DecimalType,
+    IcebergType,
+    LongType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+    UUIDType,
+)
+
+NAME = TableName(("acme",), "orders")
+COLUMNS = pa.schema(
+    [("id", pa.int64()), ("region", pa.string()), ("note", pa.string()), ("at", pa.int64()), ("gone", pa.bool_())]
+)
+SCHEMA = Schema(
+    NestedField(1, "id", LongType(), required=False),
+    NestedField(2, "region", StringType(), required=False),
+    NestedField(3, "note", StringType(), required=False),
+    NestedField(4, "at", LongType(), required=False),
+    NestedField(5, "gone", BooleanType(), required=False),
+)
+BY_REGION = PartitionSpec(PartitionField(2, 1000, BucketTransform(4), "region_bucket"))
+Row = dict[str, Any]
+
+
+class Folder:
+    """A table's data files in a folder, without a catalogue: what a merge sees and leaves."""
+
+    def __init__(self, folder: Path, rule: MergeRule, *, schema: Schema = SCHEMA, spec: PartitionSpec | None = None):
+        self.folder = folder
+        self.rule = rule
+        self.layout = TableLayout(
+            table=NAME,
+            location=file_location(folder / "table"),
+            io_properties={"py-io-impl": "dativo_engine.catalogs.files.LocalFileIO"},
+            schema=schema,
+            spec=spec or UNPARTITIONED_PARTITION_SPEC,
+            sort_order=UNSORTED_SORT_ORDER,
+            target_file_bytes=1 << 27,
+        )
+        self.files: list[StagedFile] = []
+
+    def merge(self, batches: Sequence[pa.Table]) -> Merged:
+        """Merge one run, whose changes were staged as these files."""
+        changes = [self._stage(number, table) for number, table in enumerate(batches)]
+        tasks = {file.path: FileScanTask(to_data_file(file, self.layout.spec)) for file in self.files}
+        with ChangeSet(
+            changes,
+            self.rule,
+            columns=[field.name for field in self.layout.schema.fields],
+            spill_folder=self.folder,
+            memory_bytes=1 << 28,
+            threads=2,
+        ) as change_set:
+            merge = Merge(
+                change_set, self.rule, layout=self.layout, io=LocalFileIO(), run_id="run", memory_bytes=1 << 28
+            )
+            merged = merge.apply(list(tasks.values()))
+        removed = {file.file_path for file in merged.removed}
+        self.files = [*(file for file in self.files if file.path not in removed), *merged.added]
+        return merged
+
+    def _stage(self, number: int, table: pa.Table) -> StagedFile:
+        path = self.folder / f"change-{number}.parquet"
+        pq.write_table(table, path)
+        return StagedFile(NAME, file_location(path), table.num_rows, path.stat().st_size, 0)
+
+    def append(self, *tables: pa.Table) -> None:
+        """Files that were there before, one for each table and partition."""
+        for table in tables:
+            writer = open_writer(self.layout, run_id="base", memory_bytes=1 << 26)
+            for batch in table.to_batches():
+                writer.write(batch)
+            self.files += writer.flush()
+
+    def rows(self) -> list[Row]:
+        tables = [pq.read_table(local_path(file.path)) for file in self.files]
+        found = [row for table in tables for row in table.to_pylist()]
+        return sorted(found, key=lambda row: str(row[self.rule.keys[0]]))
+
+
+def rows(*values: Row, deletes: Iterable[int] | None = None) -> pa.Table:
+    table = pa.Table.from_pylist(list(values), schema=COLUMNS)
+    if deletes is None:
+        return table
+    gone = set(deletes)
+    ops = pa.array([1 if number in gone else 0 for number in range(len(values))], pa.int8())
+    return table.append_column(OP_COLUMN, ops)
+
+
+def row(number: int, note: str = "a", *, region: str = "x", at: int | None = 0, gone: bool | None = None) -> Row:
+    return {"id": number, "region": region, "note": note, "at": at, "gone": gone}
+
+
+def test_updates_take_the_place_of_stored_rows_and_the_rest_is_inserted(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.append(rows(row(1), row(2)), rows(row(10), row(11)))
+    merged = table.merge([rows(row(2, "new"), row(3, "new"))])
+    assert table.rows() == [row(1), row(10), row(11), row(2, "new"), row(3, "new")]
+    assert (merged.inserted, merged.updated, len(merged.removed)) == (1, 1, 1)
+
+
+def test_files_without_a_changed_key_are_not_touched(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.append(*(rows(row(number), row(number + 5)) for number in range(0, 100, 10)))
+    merged = table.merge([rows(row(41), row(43))])
+    assert merged.removed == ()
+    assert merged.inserted == 2
+
+
+def test_the_same_changes_again_are_a_no_op(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",), "at"))
+    changes = [rows(row(1, at=5), row(2, at=None), row(3, note="ü", at=7))]
+    table.merge(changes)
+    before = table.rows()
+    merged = table.merge(changes)
+    assert (merged.removed, merged.added) == ((), ())
+    assert table.rows() == before
+
+
+def test_rows_that_say_the_same_stay_when_others_of_their_file_change(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.append(rows(row(1), row(2), row(3)))
+    merged = table.merge([rows(row(1), row(2, "new"))])
+    assert table.rows() == [row(1), row(2, "new"), row(3)]
+    assert (merged.updated, merged.inserted) == (1, 0)
+
+
+def test_the_greater_cursor_wins_the_stored_row_included(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",), "at"))
+    table.append(rows(row(1, "stored", at=9), row(2, "stored", at=1)))
+    table.merge([rows(row(1, "old", at=3), row(2, "b", at=5), row(2, "c", at=4))])
+    assert table.rows() == [row(1, "stored", at=9), row(2, "b", at=5)]
+
+
+def test_ties_go_to_the_later_in_read_order(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",), "at"))
+    table.append(rows(row(1, "stored", at=1)))
+    table.merge([rows(row(1, "first", at=1)), rows(row(1, "last", at=1))])
+    assert table.rows() == [row(1, "last", at=1)]
+
+
+def test_without_a_cursor_the_run_wins_and_in_it_the_last(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.append(rows(row(1, "stored", at=99)))
+    table.merge([rows(row(1, "a", at=5)), rows(row(1, "b", at=1))])
+    assert table.rows() == [row(1, "b", at=1)]
+
+
+def test_deletes_take_rows_away_and_an_unknown_key_is_no_error(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.append(rows(row(1), row(2)))
+    merged = table.merge([rows(row(1), row(7), row(8), deletes=[0, 1])])
+    assert table.rows() == [row(2), row(8)]
+    assert merged.deleted == 1
+
+
+def test_a_file_that_loses_all_its_rows_leaves_none_behind(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.append(rows(row(1)))
+    merged = table.merge([rows(row(1), deletes=[0])])
+    assert (len(merged.removed), merged.added, table.rows()) == (1, (), [])
+
+
+def test_a_soft_delete_marks_the_stored_row_once(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",), deletes="soft", soft_column="gone"))
+    table.append(rows(row(1, "keep me"), row(2)))
+    change = [rows(row(1, "not this"), deletes=[0])]
+    table.merge(change)
+    assert table.rows() == [row(1, "keep me", gone=True), row(2)]
+    assert table.merge(change).removed == ()
+
+
+def test_ignored_deletes_change_nothing(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",), deletes="ignore"))
+    table.append(rows(row(1)))
+    assert table.merge([rows(row(1), deletes=[0])]).removed == ()
+
+
+def test_an_update_may_move_a_row_to_another_partition(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)), spec=BY_REGION)
+    table.append(rows(*(row(number, region=f"r{number}") for number in range(20))))
+    table.merge([rows(row(3, "moved", region="elsewhere"))])
+    assert [found for found in table.rows() if found["id"] == 3] == [row(3, "moved", region="elsewhere")]
+    assert len(table.rows()) == 20
+
+
+KEYS: list[tuple[IcebergType, pa.DataType, list[Any]]] = [
+    (StringType(), pa.string(), ["", "a", "aa", "ß", "a" * 40 + "1", "a" * 40 + "2"]),
+    (DateType(), pa.date32(), [dt.date(1969, 12, 31), dt.date(1970, 1, 1), dt.date(2024, 2, 29)]),
+    (DecimalType(20, 4), pa.decimal128(20, 4), [None]),
+    (
+        TimestamptzType(),
+        pa.timestamp("us", "UTC"),
+        [dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(1900, 1, 1, tzinfo=dt.UTC)],
+    ),
+    (UUIDType(), pa.binary(16), [bytes([number]) * 16 for number in (0, 127, 128, 255)]),
+    (BooleanType(), pa.bool_(), [True, False]),
+]
+
+
+@pytest.mark.parametrize(("kind", "arrow", "values"), KEYS, ids=[str(kind) for kind, _, _ in KEYS])
+def test_keys_of_every_type(tmp_path: Path, kind: IcebergType, arrow: pa.DataType, values: list[Any]):
+    if pa.types.is_decimal(arrow):
+        values = pa.array(["0", "-1.5", "9999999999999999.9999"]).cast(arrow).to_pylist()
+    schema = Schema(NestedField(1, "k", kind, required=False), NestedField(2, "v", LongType(), required=False))
+    table = Folder(tmp_path, MergeRule(("k",)), schema=schema)
+
+    def of(value: int, keys: list[Any]) -> pa.Table:
+        return pa.table({"k": pa.array(keys, arrow), "v": pa.array([value] * len(keys))})
+
+    table.merge([of(1, values)])
+    assert len(table.rows()) == len(values)
+    table.merge([of(2, values[:1])])
+    assert sorted(found["v"] for found in table.rows()) == [1] * (len(values) - 1) + [2]
+    assert table.merge([of(2, values[:1])]).added == ()
+
+
+KEY = st.integers(0, 12)
+CHANGE = st.tuples(KEY, st.sampled_from(["a", "b", "c"]), st.sampled_from("xyz"), st.integers(0, 3), st.booleans())
+RUN = st.lists(st.lists(CHANGE, min_size=1, max_size=6), min_size=1, max_size=3)
+
+
+def reference(table: dict[tuple[int, ...], Row], run: list[list[Any]], rule: MergeRule) -> None:
+    """The semantics, change by change, in read order."""
+    last: dict[tuple[int, ...], tuple[Row, bool]] = {}
+    for number, note, region, at, delete in (change for file in run for change in file):
+        new = row(number, note, region=region, at=at)
+        key = tuple(new[name] for name in rule.keys)
+        if rule.cursor and key in last and last[key][0]["at"] > at:
+            continue
+        last[key] = (new, delete)
+    for key, (new, delete) in last.items():
+        if rule.cursor and key in table and table[key]["at"] > new["at"]:
+            continue
+        if not delete:
+            table[key] = new
+        elif key in table:
+            del table[key]
+
+
+@given(runs=st.lists(RUN, min_size=1, max_size=4), cursor=st.booleans(), composite=st.booleans(), split=st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_any_history_gives_what_applying_it_change_by_change_gives(
+    runs: list[list[list[Any]]], cursor: bool, composite: bool, split: bool
+):
+    rule = MergeRule(("id", "region") if composite else ("id",), "at" if cursor else "")
+    with tempfile.TemporaryDirectory() as folder:
+        table = Folder(Path(folder), rule, spec=BY_REGION if split else None)
+        expected: dict[tuple[int, ...], Row] = {}
+        for run in runs:
+            reference(expected, run, rule)
+            tables = [
+                rows(
+                    *(row(number, note, region=region, at=at) for number, note, region, at, _ in file),
+                    deletes=[place for place, change in enumerate(file) if change[-1]],
+                )
+                for file in run
+            ]
+            table.merge(tables)
+            found = sorted(table.rows(), key=str)
+            assert found == sorted(expected.values(), key=str)
+            again = table.merge(tables)
+            assert sorted(table.rows(), key=str) == found
+            assert cursor or again.inserted == 0
