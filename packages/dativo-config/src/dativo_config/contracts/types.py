@@ -199,7 +199,7 @@ def _stated(physical: str, options: Mapping[str, JsonValue]) -> PhysicalType:
         raise TypeProblemError(
             "physicalType",
             f"`{physical}` is no type that is known here",
-            "leave physicalType out, or name an Iceberg type: string, long, decimal(18, 2), timestamptz, ...",
+            "name an Iceberg type: string, long, decimal(18, 2), timestamptz, ...",
         )
     return _sized(name, arguments[1].split(",") if arguments else [], physical, options)
 
