@@ -148,6 +148,13 @@ CASES = [
         {4: TYPE, 5: TYPE},
     ),
     Case(
+        "texts with and without zone in one column",
+        column("timestamptz", "timestamp"),
+        text("2024-02-29T12:00:01.5Z", "2024-02-29 12:00:01.5", None),
+        [NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=UTC), None],
+        {},
+    ),
+    Case(
         "zoneless text in another zone",
         column("timestamptz", "timestamp", limits=Limits(default_timezone="Europe/Berlin")),
         text("2024-07-01T12:00:00", "2024-03-31T02:30:00", "2024-07-01T12:00:00Z", "2024-10-27T02:30:00"),

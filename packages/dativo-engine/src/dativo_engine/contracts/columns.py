@@ -89,7 +89,7 @@ class Column:
         values, failed = examined.values, examined.failed
         findings = list(examined.findings)
         if failed is not None:
-            findings.append(self._finding("type", self.shown_type, failed, source))
+            findings += self._found("type", self.shown_type, failed, source)
         if self.required and values.null_count:
             findings += self._unless_failed("required", "a value", values.is_null(), failed, source)
         for check in self.checks:
@@ -101,13 +101,13 @@ class Column:
         self, rule: str, expected: str, cells: pa.BooleanArray, failed: pa.BooleanArray | None, source: pa.Array
     ) -> list[Finding]:
         """A cell that failed its cast is null, and breaks no other rule for that."""
-        cells = cells if failed is None else pc.and_not(cells, failed)
-        finding = self._finding(rule, expected, cells, source)
-        return [finding] if len(finding.rows) else []
+        return self._found(rule, expected, cells if failed is None else pc.and_not(cells, failed), source)
 
-    def _finding(self, rule: str, expected: str, cells: pa.BooleanArray, source: pa.Array) -> Finding:
+    def _found(self, rule: str, expected: str, cells: pa.BooleanArray, source: pa.Array) -> list[Finding]:
         rows = np.flatnonzero(cells.to_numpy(zero_copy_only=False))
-        return Finding(rule, self.path, expected, rows, source.take(pa.array(rows)), self.masked)
+        if len(rows) == 0:
+            return []
+        return [Finding(rule, self.path, expected, rows, source.take(pa.array(rows)), self.masked)]
 
     def _convert(self, source: pa.Array) -> Examined:  # noqa: PLR0911 - one line per type
         kinds = pa.types

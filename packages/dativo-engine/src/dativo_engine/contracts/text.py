@@ -17,16 +17,21 @@ import pyarrow.compute as pc
 from dativo_engine.contracts.attempt import Cast, attempt, attempt_where
 from dativo_engine.contracts.datepattern import DatePattern
 
-_INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
+# Shapes rule out nearly all that does not convert: calendar days but for 29 February, numbers by their digits.
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_EXPONENT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+$"
+_DIGITS = {32: 10, 64: 19}
 _SPECIAL_NUMBER = r"(?i)^([+-]?(inf|infinity)|nan)$"
-_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_MIDNIGHT = r"[T ]00:00(:00(\.0*)?)?$"
-_TIME = r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?$"
-_TIMESTAMP = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
+_DAY = (
+    r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))"
 )
-_ZONED = r"[T ].*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_HOUR, _MINUTE, _SECOND = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]", r"[0-5][0-9](?:\.[0-9]+)?"
+_MIDNIGHT = r"[T ]00:00(:00(\.0*)?)?$"
+_TIME = rf"^{_HOUR}:{_MINUTE}(?::{_SECOND})?$"
+_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_TIMESTAMP = rf"^{_DAY}(?:[T ]{_HOUR}(?::{_MINUTE}(?::{_SECOND})?)?{_ZONE}?)?$"
+_ZONED = rf"[T ].*{_ZONE}$"
 _ZEROS_BEYOND_MICROSECONDS = r"(\.[0-9]{6})0+"
 _UUID = r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$"
 
@@ -37,9 +42,10 @@ def from_text(text: pa.StringArray, target: pa.DataType, *, timezone: str, patte
     text = pc.utf8_trim_whitespace(text)
     if kinds.is_integer(target):
         digits = pc.replace_substring_regex(text, r"^\+|\.0*$", "")
-        return attempt_where(pc.match_substring_regex(text, _INTEGER), digits, target, lambda cells: cells.cast(target))
+        fits = pc.match_substring_regex(text, rf"^[+-]?0*[0-9]{{1,{_DIGITS[target.bit_width]}}}(\.0*)?$")
+        return attempt_where(fits, digits, target, lambda cells: cells.cast(target))
     if kinds.is_decimal(target):
-        return attempt_where(pc.match_substring_regex(text, _NUMBER), text, target, lambda cells: cells.cast(target))
+        return attempt_where(_decimal_fits(text, target), text, target, lambda cells: cells.cast(target))
     if kinds.is_floating(target):
         return _floating(text, target)
     if kinds.is_boolean(target):
@@ -51,11 +57,21 @@ def from_text(text: pa.StringArray, target: pa.DataType, *, timezone: str, patte
     iso = text if pattern is None else pattern.to_iso(text)
     if kinds.is_date(target):
         day = pc.replace_substring_regex(iso, _MIDNIGHT, "")
-        return attempt_where(pc.match_substring_regex(day, _DATE), day, target, lambda cells: cells.cast(target))
+        return attempt_where(pc.match_substring_regex(day, f"^{_DAY}$"), day, target, lambda cells: cells.cast(target))
     moment = pc.replace_substring_regex(iso, _ZEROS_BEYOND_MICROSECONDS, r"\1")
     if kinds.is_time(target):
         return _time(moment, target)
     return _timestamp(moment, target, timezone)
+
+
+def _decimal_fits(text: pa.StringArray, target: pa.DataType) -> pa.BooleanArray:
+    """Enough room on both sides of the point; what has an exponent is judged by its value."""
+    whole, scale = target.precision - target.scale, target.scale
+    plain = (
+        rf"^[+-]?0*(?:[0-9]{{1,{whole}}}\.?|[0-9]{{0,{whole}}}\.[0-9]{{1,{scale}}}0*)$" if scale and whole else _NUMBER
+    )
+    exponent = pc.match_substring_regex(text, _EXPONENT)
+    return pc.or_(pc.match_substring_regex(text, plain), exponent)
 
 
 def _floating(text: pa.StringArray, target: pa.DataType) -> Cast:
