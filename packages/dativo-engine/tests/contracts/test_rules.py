@@ -136,6 +136,8 @@ def test_a_query_sees_the_accepted_rows_as_often_as_it_wants(
 
 
 HOSTILE = [
+    "SELECT length(repeat('x', 4000000000))",
+    "SELECT count(*) FROM (SELECT unnest(range(1000000000)))",
     "SELECT count(*) FROM read_csv('/etc/passwd')",
     "SELECT count(*) FROM '/etc/passwd'",
     "SELECT count(*) FROM glob('/*')",

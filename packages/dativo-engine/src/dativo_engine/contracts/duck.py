@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,24 @@ def open_duckdb(*, memory_bytes: int, spill_folder: Path) -> Generator[duckdb.Du
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def memory_ceiling(extra_bytes: int) -> Generator[None]:
+    """Let the process grow by so much and no more (on Linux): DuckDB's own limit does not count single huge values."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    ceiling = size + extra_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling if soft == resource.RLIM_INFINITY else min(soft, ceiling), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def quoted(identifier: str) -> str:

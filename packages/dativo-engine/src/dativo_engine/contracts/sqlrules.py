@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dativo_engine.contracts.duck import open_duckdb, quoted
+from dativo_engine.contracts.duck import LEAST_MEMORY, memory_ceiling, open_duckdb, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,8 @@ def measure_sql(
         clock.daemon = True
         clock.start()
         try:
-            found = _single_select(connection, _substituted(rule, contract.table))
+            with memory_ceiling(4 * max(memory_bytes, LEAST_MEMORY)):
+                found = _single_select(connection, _substituted(rule, contract.table))
         except duckdb.InterruptException as error:
             raise RuleQueryError(f"the query ran longer than {seconds:g} seconds") from error
         except duckdb.Error as error:
