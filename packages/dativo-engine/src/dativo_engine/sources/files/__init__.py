@@ -1,0 +1,1 @@
+"""Files wherever they lie: local paths, S3, web servers."""

@@ -1,0 +1,1 @@
+"""JSON Lines, and JSON documents that hold a list of objects."""
