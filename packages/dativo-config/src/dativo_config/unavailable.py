@@ -86,6 +86,25 @@ _ROWS: Sequence[_Row] = (
     _Row("recipe", "type", "type: iceberg", _TARGETS, f"the target {{}} is {NOT_AVAILABLE}"),
     _Row("recipe", "default_engine.type", _NATIVE, _other_than("native"), f"the engine {{}} is {NOT_AVAILABLE}"),
     _Row("recipe", "default_engine.options", _NATIVE, bool, f"options of engines are {NOT_AVAILABLE}"),
+    # The connector registry of the older format: the program knows its connectors.
+    *(
+        _Row(
+            "recipe",
+            name,
+            "remove it; `dativo connectors` shows what each can do",
+            _any,
+            "is built into the connectors",
+        )
+        for name in (
+            "connectors",
+            "category",
+            "engines_supported",
+            "allowed_in_cloud",
+            "supports_incremental",
+            "incremental_strategy_default",
+            "objects_supported",
+        )
+    ),
     # What the remote catalogues and warehouses will bring.
     *(
         _Row("job", f"target.connection.{name}", _EMBEDDED, _any, NOT_YET)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, TypeAlias, cast
 
@@ -37,9 +37,10 @@ class Complaint:
     """One mistake at `path`, as `Document.problem` takes it.
 
     Attributes:
-        key: whether the key is to blame, not its value; without it the rest can be read.
+        key: whether the key is to blame, not its value.
         lacks: the key that is missing, where that is the mistake.
         cascade: whether it may only follow from another mistake.
+        needed: whether the unknown key is a misspelling of one that is needed.
     """
 
     path: Path
@@ -48,13 +49,22 @@ class Complaint:
     key: bool = False
     lacks: tuple[str, ...] = ()
     cascade: bool = False
+    needed: bool = False
+
+    @property
+    def can_be_left_out(self) -> bool:
+        """Whether the rest of the file can be read as if the key were not there."""
+        return self.key and not self.needed
 
 
 def complaints(errors: Iterable[jsonschema_rs.ValidationError], schema: Schema) -> list[Complaint]:
     """One complaint for each mistake behind a validator's errors. `schema` is the validator's own."""
     found = list(dict.fromkeys(item for error in errors for item in _explain(error, schema)))
-    typos = {item.path: item for item in found if item.key and not item.cascade}
-    return [item for item in found if not _follows(item, found) and not _is_typo_of(item, typos)]
+    typos = [item for item in found if item.key and not item.cascade]
+    misspelt = {item: typo for item in found if item.lacks for typo in typos if _is_misspelt(item, typo)}
+    meant = {typo.path for typo in misspelt.values()}
+    kept = [item for item in found if item not in misspelt and not _follows(item, found)]
+    return [replace(item, needed=item.path in meant) for item in kept]
 
 
 def _follows(item: Complaint, found: Sequence[Complaint]) -> bool:
@@ -65,9 +75,9 @@ def _follows(item: Complaint, found: Sequence[Complaint]) -> bool:
     return any(other.path[: len(parent)] == parent for other in found if not other.cascade)
 
 
-def _is_typo_of(item: Complaint, typos: Mapping[Path, Complaint]) -> bool:
-    """Whether the missing key is there, misspelt."""
-    return any(path[:-1] == item.path and get_close_matches(str(path[-1]), item.lacks, cutoff=0.6) for path in typos)
+def _is_misspelt(item: Complaint, typo: Complaint) -> bool:
+    """Whether the key that is missing is there under another name."""
+    return typo.path[:-1] == item.path and bool(get_close_matches(str(typo.path[-1]), item.lacks, cutoff=0.6))
 
 
 def _explain(  # noqa: PLR0911 - one line for each keyword

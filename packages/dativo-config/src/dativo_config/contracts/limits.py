@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -12,6 +11,7 @@ from dativo_config.contracts.complaints import show
 from dativo_config.contracts.findings import Findings, Path
 from dativo_config.contracts.patterns import pattern_problem
 from dativo_config.models.contract import JsonValue, Limits, LogicalType
+from dativo_config.timezones import is_timezone
 
 Options: TypeAlias = Mapping[str, JsonValue]
 Bound: TypeAlias = "int | float | str | None"
@@ -131,7 +131,7 @@ class _Reading:
         if isinstance(named, str) and self.logical in _READ_BOUND and "%" in named:
             self._refuse("format", "expected a pattern like yyyy-MM-dd, found one of strftime", "%Y is yyyy, %m is MM")
         zone = self.options.get("defaultTimezone")
-        if isinstance(zone, str) and not _is_timezone(zone):
+        if isinstance(zone, str) and not is_timezone(zone):
             self._refuse("defaultTimezone", f"{show(zone)} is no time zone", "like Europe/Berlin or UTC")
 
 
@@ -152,11 +152,3 @@ def _seconds(moment: date | datetime | time) -> float:
         shift = offset.total_seconds() if offset else 0
         return moment.toordinal() * 86400 + _seconds(moment.time()) - shift
     return moment.toordinal() * 86400
-
-
-def _is_timezone(name: str) -> bool:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

@@ -22,7 +22,7 @@ def read_contract(document: Document) -> tuple[Contract | None, list[Problem]]:
         value, findings.origins = standard.value, standard.origins
     found = standard_complaints(value)
     findings.add_complaints(found)
-    if not all(complaint.key for complaint in found):
+    if not all(complaint.can_be_left_out for complaint in found):
         return None, findings.problems
     # Unknown keys keep nothing from being read on: more problems may stand behind them.
     contract = read_standard(value, document.path, findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,7 @@ def standard_schema() -> dict[str, Any]:
       `map` and a vector's `dimensions`; here they ask for `logicalType`.
     - `rule`, the name of `metric` in 3.0, is taken as 3.0 wrote it.
     """
-    # Read as a file: importing the package costs a quarter of a second of pydantic models.
-    file = distribution("open-data-contract-standard").locate_file("open_data_contract_standard/schema.json")
-    schema: dict[str, Any] = json.loads(Path(str(file)).read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads(_shipped_schema().read_text(encoding="utf-8"))
     version = schema["properties"]["apiVersion"]
     version.pop("enum")
     version["pattern"] = r"^v3\.[0-9]+\.[0-9]+$"
@@ -63,6 +61,14 @@ def standard_schema() -> dict[str, Any]:
             condition["if"] = {"required": ["logicalType"], **condition["if"]}
     _take_older_rules(schema["$defs"])
     return schema
+
+
+def _shipped_schema() -> Path:
+    # Found without being imported: the package's pydantic models cost a quarter of a second.
+    package = find_spec("open_data_contract_standard")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("open-data-contract-standard is missing; pip install dativo-config")
+    return Path(package.origin).with_name("schema.json")
 
 
 def _take_older_rules(definitions: dict[str, Any]) -> None:

@@ -53,32 +53,38 @@ class ConnectorSpec:
 class RecipeCredentials(Model):
     """Where the recipe's users keep their credentials."""
 
-    type: str | None = None
-    from_env: str | list[str] | dict[str, str] | None = None
-    file_template: str | None = None
+    type: str | None = Field(default=None, description="What kind they are.")
+    from_env: str | list[str] | dict[str, str] | None = Field(
+        default=None, description="Variables that hold them: one, several, or credential -> variable."
+    )
+    file_template: str | None = Field(
+        default=None, description="A file that holds them; `{tenant}` is the tenant's id."
+    )
 
 
 class RecipeIncremental(Model):
     """Defaults for jobs that name no incremental strategy of their own."""
 
-    strategy: str | None = None
-    cursor_field_default: str | None = None
-    lookback_days_default: float | None = Field(default=None, ge=0)
+    strategy: str | None = Field(default=None, description="The strategy.")
+    cursor_field_default: str | None = Field(default=None, description="What it compares.")
+    lookback_days_default: float | None = Field(
+        default=None, ge=0, description="How far before the last value a run reads again."
+    )
 
 
 class Recipe(Model):
     """A connector recipe file: a connector's name and the defaults for the jobs that point at it."""
 
-    schema_: str | None = Field(default=None, alias="$schema")
-    name: str
-    type: str
-    roles: list[Role] = ["source"]
-    default_engine: Engine | None = None
-    credentials: RecipeCredentials | None = None
-    incremental: RecipeIncremental | None = None
-    rate_limits: RateLimits | None = None
-    connection_template: dict[str, JsonValue] = {}
-    options: dict[str, JsonValue] = {}
-    catalog: str | None = None
-    file_format: Literal["parquet"] | None = None
-    partitioning_default: list[str] | None = None
+    schema_: str | None = Field(default=None, alias="$schema", description="For editors.")
+    name: str = Field(description="The recipe's name.")
+    type: str = Field(description="The connector it is for.")
+    roles: list[Role] = Field(default=["source"], description="Whether it reads or writes.")
+    default_engine: Engine | None = Field(default=None, description="native is the only one.")
+    credentials: RecipeCredentials | None = Field(default=None, description="Where credentials are found.")
+    incremental: RecipeIncremental | None = Field(default=None, description="Defaults for jobs that name no strategy.")
+    rate_limits: RateLimits | None = Field(default=None, description="Bounds on requests for jobs that set none.")
+    connection_template: dict[str, JsonValue] = Field(default={}, description="Defaults of `source.connection`.")
+    options: dict[str, JsonValue] = Field(default={}, description="Defaults of `source.options`.")
+    catalog: str | None = Field(default=None, description="Default of `target.catalog`.")
+    file_format: Literal["parquet"] | None = Field(default=None, description="Default of `target.file_format`.")
+    partitioning_default: list[str] | None = Field(default=None, description="Default of `target.partitioning`.")

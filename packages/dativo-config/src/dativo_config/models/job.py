@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
 
 Mode = Literal["append", "merge", "replace"]
 
@@ -18,201 +19,292 @@ class Model(BaseModel):
 class FileInput(Model):
     """One entry of `source.files`: a path, glob, folder or URL, and the object its rows belong to."""
 
-    path: str | None = None
-    file_id: str | None = None
-    id: str | None = None
-    object: str | None = None
+    path: str | None = Field(default=None, description="Path, glob, folder or URL.")
+    file_id: str | None = Field(default=None, description="Google Drive file.")
+    id: str | None = Field(default=None, description="Google Drive file, by its older name.")
+    object: str | None = Field(
+        default=None, description="The contract's object that the rows belong to; default: the contract's only one."
+    )
 
 
 class Sheet(Model):
     """One entry of `source.sheets` (Google Sheets)."""
 
-    spreadsheet_id: str
-    sheet_id: str | int | None = None
-    object: str | None = None
+    spreadsheet_id: str = Field(description="The document.")
+    sheet_id: str | int | None = Field(default=None, description="The sheet in it; default: the first.")
+    object: str | None = Field(default=None, description="The contract's object that the rows belong to.")
 
 
 class SourceTable(Model):
     """One entry of `source.tables` (databases)."""
 
-    name: str
-    object: str | None = None
-    cursor_field: str | None = None
+    name: str = Field(description="The table, `schema.table`.")
+    object: str | None = Field(default=None, description="The contract's object that the rows belong to.")
+    cursor_field: str | None = Field(default=None, description="The column whose greatest value a run goes on from.")
 
 
 class Incremental(Model):
     """How a stream is read from where the last run ended. The strategies are the connector's to name."""
 
-    strategy: str
-    cursor_field: str | None = None
-    lookback_days: float | None = Field(default=None, ge=0)
-    state_path: str | None = None
+    strategy: str = Field(description="How changes are found; `dativo connectors` lists each connector's strategies.")
+    cursor_field: str | None = Field(
+        default=None, description="What the strategy compares; required by strategies that compare a column."
+    )
+    lookback_days: float | None = Field(
+        default=None,
+        ge=0,
+        description="How far before the last value a run reads again, for rows that came late. Not with append.",
+    )
+    state_path: str | None = Field(
+        default=None, description="Where the older format kept its state; refused: it is in the table."
+    )
 
 
 class RateLimits(Model):
     """A bound on requests, shared by all jobs of one tenant and credential."""
 
-    requests_per_second: float | None = Field(default=None, gt=0)
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    burst_size: int | None = Field(default=None, ge=1)
-    burst: int | None = Field(default=None, ge=1)
+    requests_per_second: float | None = Field(default=None, gt=0, description="Requests in a second, on average.")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="Requests in a minute, on average.")
+    burst_size: int | None = Field(default=None, ge=1, description="Requests at once.")
+    burst: int | None = Field(default=None, ge=1, description="Requests at once, by its older name.")
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> Self:
+        if self.burst is not None and self.burst_size is not None:
+            raise ValueError("has both burst_size and its older name burst; keep one")
+        return self
 
 
 class Engine(Model):
     """Which process reads the source; only `native` is available in this version."""
 
-    type: Literal["native", "airbyte", "meltano", "singer"] = "native"
-    options: dict[str, JsonValue] = {}
+    type: Literal["native", "airbyte", "meltano", "singer"] = Field(
+        default="native", description="native is the only one."
+    )
+    options: dict[str, JsonValue] = Field(default={}, description="Settings of other engines.")
 
 
 class Source(Model):
     """Where rows come from. `options`, `connection` and `credentials` are checked by the connector's own spec."""
 
-    objects: list[str] | None = None
-    files: list[FileInput] | None = None
-    sheets: list[Sheet] | None = None
-    tables: list[SourceTable] | None = None
-    incremental: Incremental | None = None
-    rate_limits: RateLimits | None = None
-    engine: Engine | None = None
-    options: dict[str, JsonValue] = {}
-    connection: dict[str, JsonValue] = {}
-    credentials: dict[str, JsonValue] = {}
-    dsn: SecretStr | None = None
-    custom_reader: str | None = None
+    objects: list[str] | None = Field(default=None, description="Objects of the service to read.")
+    files: list[FileInput] | None = Field(default=None, description="Files to read.")
+    sheets: list[Sheet] | None = Field(default=None, description="Sheets to read.")
+    tables: list[SourceTable] | None = Field(default=None, description="Tables to read.")
+    incremental: Incremental | None = Field(
+        default=None, description="How to read only what is new; default: everything, each run."
+    )
+    rate_limits: RateLimits | None = Field(default=None, description="Bounds on requests.")
+    engine: Engine | None = Field(default=None, description="Which process reads.")
+    options: dict[str, JsonValue] = Field(default={}, description="The connector's own options.")
+    connection: dict[str, JsonValue] = Field(default={}, description="Where the source is.")
+    credentials: dict[str, JsonValue] = Field(default={}, description="What it asks for; write `${secret:NAME}`.")
+    dsn: SecretStr | None = Field(default=None, description="Where a database is, with its credentials.")
+    custom_reader: str | None = Field(default=None, description="A reader of your own.")
 
 
 class NessieConnection(Model):
     """A Nessie server; `uri` is its root or its Iceberg REST endpoint."""
 
-    uri: str
-    token: SecretStr | None = None
+    uri: str = Field(description="The server, or its Iceberg REST endpoint.")
+    token: SecretStr | None = Field(default=None, description="Bearer token.")
 
 
 class ObjectStore(Model):
     """S3 or what speaks its protocol. Without keys the SDK's default chain finds some."""
 
-    bucket: str | None = None
-    endpoint: str | None = None
-    prefix: str | None = None
-    region: str | None = None
-    access_key_id: SecretStr | None = None
-    secret_access_key: SecretStr | None = None
-    session_token: SecretStr | None = None
-    path_style_access: bool | None = None
+    bucket: str | None = Field(default=None, description="The bucket.")
+    endpoint: str | None = Field(default=None, description="URL of the server; default: AWS.")
+    prefix: str | None = Field(default=None, description="Folder in the bucket.")
+    region: str | None = Field(default=None, description="The bucket's region.")
+    access_key_id: SecretStr | None = Field(default=None, description="The access key's id.")
+    secret_access_key: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
+    session_token: SecretStr | None = Field(default=None, description="The session token of temporary keys.")
+    path_style_access: bool | None = Field(
+        default=None, description="Bucket in the path (true) or in the host name (false)."
+    )
 
 
 class RestConnection(Model):
     """Any Iceberg REST catalogue."""
 
-    uri: str
-    warehouse: str | None = None
-    token: SecretStr | None = None
-    credential: SecretStr | None = None
-    oauth2_server_uri: str | None = None
-    scope: str | None = None
-    headers: dict[str, SecretStr] = {}
+    uri: str = Field(description="The catalogue.")
+    warehouse: str | None = Field(default=None, description="The catalogue's name for the warehouse.")
+    token: SecretStr | None = Field(default=None, description="Bearer token.")
+    credential: SecretStr | None = Field(default=None, description="OAuth2 client, `id:secret`.")
+    oauth2_server_uri: str | None = Field(default=None, description="Where tokens are got.")
+    scope: str | None = Field(default=None, description="OAuth2 scope.")
+    headers: dict[str, SecretStr] = Field(default={}, description="Headers of each request.")
 
 
 class SqlConnection(Model):
     """A catalogue in a SQL database; `uri` as SQLAlchemy writes it."""
 
-    uri: SecretStr
+    uri: SecretStr = Field(description="The database, as SQLAlchemy writes it.")
 
 
 class Connection(Model):
     """Which catalogue and warehouse. Nothing at all means the embedded catalogue in the state folder."""
 
-    nessie: NessieConnection | None = None
-    rest: RestConnection | None = None
-    sql: SqlConnection | None = None
-    s3: ObjectStore | None = None
-    minio: ObjectStore | None = None
+    nessie: NessieConnection | None = Field(default=None, description="A Nessie server.")
+    rest: RestConnection | None = Field(default=None, description="An Iceberg REST catalogue.")
+    sql: SqlConnection | None = Field(default=None, description="A catalogue in a SQL database.")
+    s3: ObjectStore | None = Field(default=None, description="Where table files lie.")
+    minio: ObjectStore | None = Field(default=None, description="The same, by the name of one such server.")
 
 
 class Checkpoint(Model):
     """How often a run leaves a durable resume point; whichever comes first."""
 
-    rows: int | None = Field(default=None, ge=1)
-    bytes: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=None, gt=0)
+    rows: int | None = Field(default=None, ge=1, description="After so many rows.")
+    bytes: int | None = Field(default=None, ge=1, description="After so many bytes read.")
+    seconds: float | None = Field(default=None, gt=0, description="After so many seconds.")
 
 
 class Publish(Model):
     """Where the tenant's branch is merged on to after a run."""
 
-    to: str
-    when: Literal["success", "always"] = "success"
+    to: str = Field(description="The branch that is merged on to.")
+    when: Literal["success", "always"] = Field(
+        default="success", description="After successful runs, or also after those with rejected rows."
+    )
 
 
 class Target(Model):
     """Where rows go and how."""
 
-    mode: Mode | None = None
-    catalog: str | None = None
-    branch: str | None = None
-    namespace: str | None = None
-    table: str | None = None
-    warehouse: str | None = None
-    file_format: Literal["parquet"] = "parquet"
-    partitioning: list[str] | None = None
-    sort_order: list[str] | None = None
-    engine: Engine | None = None
-    connection: Connection | None = None
-    properties: dict[str, str] = {}
-    parquet_target_size_mb: float | None = Field(default=None, gt=0, le=2048)
-    allow_empty: bool = False
-    append_full: bool = False
-    on_changed_file: Literal["error", "ignore"] = "error"
-    deletes: str = Field(default="hard", pattern=r"^(hard|ignore|soft\([A-Za-z_][A-Za-z0-9_]*\))$")
-    checkpoint: Checkpoint | None = None
-    publish: Publish | None = None
-    audit: Literal["manifests", "full"] = "manifests"
-    markdown_kv_storage: dict[str, JsonValue] | None = None
-    custom_writer: str | None = None
+    mode: Mode | None = Field(
+        default=None,
+        description="What a run does to the table; default: replace, with `incremental` append or merge (by key).",
+    )
+    catalog: str | None = Field(default=None, description="The catalogue; `embedded` is the only one.")
+    branch: str | None = Field(default=None, description="Nessie's branch; default: the tenant's id.")
+    namespace: str | None = Field(default=None, description="The table's namespace; default: the tenant's id.")
+    table: str | None = Field(
+        default=None, description="The table's name; default: the contract's `physicalName`, else its object's name."
+    )
+    warehouse: str | None = Field(default=None, description="Where tables are created; default: the state folder.")
+    file_format: Literal["parquet"] = Field(default="parquet", description="The format of data files.")
+    partitioning: list[str] | None = Field(
+        default=None, description="Iceberg transforms: identity, year, month, day, hour, bucket(n, c), truncate(n, c)."
+    )
+    sort_order: list[str] | None = Field(
+        default=None, description="How rows are ordered in files: `created desc`, `bucket(16, id)`."
+    )
+    engine: Engine | None = Field(default=None, description="Which process writes.")
+    connection: Connection | None = Field(
+        default=None, description="Catalogue and warehouse; default: the embedded catalogue."
+    )
+    properties: dict[str, str] = Field(default={}, description="Table properties.")
+    parquet_target_size_mb: float | None = Field(
+        default=None, gt=0, le=2048, description="Size of a full data file as written to disk; default: 160."
+    )
+    allow_empty: bool = Field(default=False, description="Whether replace may empty a table that has rows.")
+    append_full: bool = Field(default=False, description="Whether append may load everything again each run.")
+    on_changed_file: Literal["error", "ignore"] = Field(
+        default="error", description="In append: what a file that changed after it was loaded is."
+    )
+    deletes: str = Field(
+        default="hard",
+        pattern=r"^(hard|ignore|soft\([A-Za-z_][A-Za-z0-9_]*\))$",
+        description="What becomes of rows the source reports as deleted: hard, ignore, or soft(column).",
+    )
+    checkpoint: Checkpoint | None = Field(
+        default=None, description="How often a long run leaves a point to resume from."
+    )
+    publish: Publish | None = Field(default=None, description="Where the tenant's branch is merged on to.")
+    audit: Literal["manifests", "full"] = Field(
+        default="manifests",
+        description="How a run branch is examined before it is merged: its file lists, or every row.",
+    )
+    markdown_kv_storage: dict[str, JsonValue] | None = Field(default=None, description="Storage of Markdown documents.")
+    custom_writer: str | None = Field(default=None, description="A writer of your own.")
 
 
 class RetryConfig(Model):
     """How often a failed run is tried again. Delays in seconds."""
 
-    max_retries: int = Field(default=3, ge=0, le=100)
-    initial_delay_seconds: float = Field(default=1, ge=0)
-    max_delay_seconds: float = Field(default=300, ge=0)
-    backoff_multiplier: float = Field(default=2.0, ge=1)
-    retryable_exit_codes: list[Annotated[int, Field(ge=0, le=255)]] | None = None
-    retryable_error_patterns: list[str] | None = None
+    max_retries: int = Field(default=3, ge=0, le=100, description="Further attempts after the first.")
+    initial_delay_seconds: float = Field(default=1, ge=0, description="Wait before the first retry.")
+    max_delay_seconds: float = Field(default=300, ge=0, description="The longest wait.")
+    backoff_multiplier: float = Field(
+        default=2.0, ge=1, description="How much longer each wait is than the one before."
+    )
+    retryable_exit_codes: list[Annotated[int, Field(ge=0, le=255)]] | None = Field(
+        default=None, description="Exit codes to retry; `[2]`: any failure. Default: failures that may pass."
+    )
+    retryable_error_patterns: list[str] | None = Field(
+        default=None, description="Regular expressions of further errors to retry."
+    )
+
+    @field_validator("retryable_error_patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: list[str] | None) -> list[str] | None:
+        for pattern in patterns or ():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return patterns
+
+    @model_validator(mode="after")
+    def _delays_fit(self) -> Self:
+        if self.initial_delay_seconds > self.max_delay_seconds:
+            first, longest = self.initial_delay_seconds, self.max_delay_seconds
+            raise ValueError(f"initial_delay_seconds ({first:g}) is greater than max_delay_seconds ({longest:g})")
+        return self
 
 
 class Logging(Model):
     """What a run prints."""
 
-    redaction: bool = True
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    redaction: bool = Field(
+        default=True, description="Whether what looks like a secret is masked; values of known secrets always are."
+    )
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe events that are told."
+    )
 
 
 class Job(Model):
     """One job file."""
 
-    schema_: str | None = Field(default=None, alias="$schema")
-    name: str | None = None
-    tenant_id: str
-    environment: str | None = None
-    source_connector: str | None = None
-    source_connector_path: str | None = None
-    target_connector: str | None = None
-    target_connector_path: str | None = None
-    asset: str | None = None
-    asset_path: str | None = None
-    source: Source = Source()
-    target: Target = Target()
-    catalog: dict[str, JsonValue] | None = None
-    classification_overrides: dict[str, JsonValue] = {}
-    governance_overrides: dict[str, JsonValue] = {}
-    finops: dict[str, JsonValue] = {}
-    schema_validation_mode: Literal["strict", "warn"] = "strict"
-    schema_evolution: Literal["additive", "strict"] = "additive"
-    unknown_columns: Literal["warn", "ignore", "error"] = "warn"
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    retry_config: RetryConfig | None = None
-    logging: Logging = Logging()
-    plugins: dict[str, JsonValue] | None = None
+    schema_: str | None = Field(default=None, alias="$schema", description="For editors.")
+    name: str | None = Field(
+        default=None, description="The job's name, by which its state is kept; default: its file's stem."
+    )
+    tenant_id: str = Field(description="Whose data it is; equals the folder under `jobs/`.")
+    environment: str | None = Field(default=None, description="A label: prod, staging, ...")
+    source_connector: str | None = Field(default=None, description="The connector that reads, by name.")
+    source_connector_path: str | None = Field(default=None, description="A recipe file instead of a name.")
+    target_connector: str | None = Field(default=None, description="The connector that writes, by name.")
+    target_connector_path: str | None = Field(default=None, description="A recipe file instead of a name.")
+    asset: str | None = Field(default=None, description="The contract, by an older name of asset_path.")
+    asset_path: str | None = Field(default=None, description="The contract file.")
+    source: Source = Field(default=Source(), description="What is read.")
+    target: Target = Field(default=Target(), description="Where it is written, and how.")
+    catalog: dict[str, JsonValue] | None = Field(default=None, description="Push to a metadata catalogue.")
+    classification_overrides: dict[str, JsonValue] = Field(
+        default={}, description="Merged over the contract's, as table properties `classification.*`."
+    )
+    governance_overrides: dict[str, JsonValue] = Field(
+        default={}, description="Merged over the contract's, as table properties `governance.*`."
+    )
+    finops: dict[str, JsonValue] = Field(
+        default={}, description="Merged over the contract's, as table properties `finops.*`."
+    )
+    schema_validation_mode: Literal["strict", "warn"] = Field(
+        default="strict", description="strict: a bad row fails the run. warn: good rows land, bad ones are quarantined."
+    )
+    schema_evolution: Literal["additive", "strict"] = Field(
+        default="additive", description="Whether a newer contract may change the table, or none may."
+    )
+    unknown_columns: Literal["warn", "ignore", "error"] = Field(
+        default="warn", description="What a column is that the contract lacks."
+    )
+    timeout_seconds: float | None = Field(
+        default=None, gt=0, description="How long a run may take; default: the runner's, else 6 hours."
+    )
+    retry_config: RetryConfig | None = Field(default=None, description="Retries; default: the runner's.")
+    logging: Logging = Field(default=Logging(), description="What a run tells.")
+    plugins: dict[str, JsonValue] | None = Field(default=None, description="Plugins.")

@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, Self
 
-from pydantic import Field
+from cronsim import CronSim, CronSimError
+from pydantic import Field, field_validator, model_validator
 
 from dativo_config.models.job import Model, RetryConfig
+from dativo_config.timezones import is_timezone
 
 
 class Schedule(Model):
     """When one job runs. Exactly one of `cron` (five fields) and `interval_seconds`."""
 
-    name: str
-    config: str
-    cron: str | None = None
-    interval_seconds: float | None = Field(default=None, gt=0)
-    timezone: str = "UTC"
-    enabled: bool = True
-    max_concurrent_runs: int = Field(default=1, ge=1)
-    overlap: Literal["skip", "queue"] = "skip"
-    catch_up: Literal["none", "last"] = "last"
-    max_catchup_runs: int = Field(default=1, ge=0)
-    tags: dict[str, str] = {}
+    name: str = Field(description="The schedule's name.")
+    config: str = Field(description="The job file.")
+    cron: str | None = Field(default=None, description="Five fields: minute, hour, day of month, month, day of week.")
+    interval_seconds: float | None = Field(default=None, gt=0, description="Seconds between two starts.")
+    timezone: str = Field(default="UTC", description="The time zone of `cron`.")
+    enabled: bool = Field(default=True, description="Whether it runs.")
+    max_concurrent_runs: int = Field(
+        default=1, ge=1, description="Runs of this schedule at once, bounded by the tenant's limit."
+    )
+    overlap: Literal["skip", "queue"] = Field(
+        default="skip", description="What happens when a run is due and the last one is not over."
+    )
+    catch_up: Literal["none", "last"] = Field(
+        default="last", description="Whether runs that were due while the service was down are made up for."
+    )
+    max_catchup_runs: int = Field(default=1, ge=0, description="How many at most.")
+    tags: dict[str, str] = Field(default={}, description="Labels shown with its runs.")
+
+    @field_validator("cron")
+    @classmethod
+    def _has_five_fields(cls, cron: str | None) -> str | None:
+        return None if cron is None else _checked_cron(cron)
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, timezone: str) -> str:
+        if not is_timezone(timezone):
+            raise ValueError(f"{timezone!r} is no time zone; expected one like UTC or Europe/Berlin")
+        return timezone
+
+    @model_validator(mode="after")
+    def _has_one_rhythm(self) -> Self:
+        if (self.cron is None) == (self.interval_seconds is None):
+            found = "neither" if self.cron is None else "both"
+            raise ValueError(f"expected exactly one of cron and interval_seconds, found {found}")
+        return self
+
+
+def _checked_cron(cron: str) -> str:
+    if cron.startswith("@"):
+        raise ValueError(f"expected five fields, like 0 2 * * *, found {cron!r}")
+    count = len(cron.split())
+    if count != 5:
+        raise ValueError(f"expected five fields (minute, hour, day, month, day of week), found {count} in {cron!r}")
+    try:
+        CronSim(cron, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise ValueError(f"{cron!r} is no cron expression: {str(error)[:1].lower()}{str(error)[1:]}") from None
+    return cron
 
 
 class Orchestrator(Model):
     """Dagster and its limits."""
 
-    type: Literal["dagster"]
-    schedules: list[Schedule]
-    concurrency_per_tenant: int = Field(default=1, ge=1)
-    max_concurrent_runs: int = Field(default=10, ge=1)
-    retry_config: RetryConfig | None = None
+    type: Literal["dagster"] = Field(description="dagster is the only one.")
+    schedules: list[Schedule] = Field(description="Which jobs run when.")
+    concurrency_per_tenant: int = Field(default=1, ge=1, description="Runs of one tenant at once.")
+    max_concurrent_runs: int = Field(default=10, ge=1, description="Runs of all tenants at once.")
+    retry_config: RetryConfig | None = Field(
+        default=None, description="Retries of jobs that set none; also taken under `runner`."
+    )
 
 
 class Shared(Model):
@@ -42,23 +85,28 @@ class Shared(Model):
     local sources may read; `{tenant}` in one stands for the job's tenant: `/data/{tenant}`.
     """
 
-    branches: list[str] = []
-    namespaces: list[str] = []
-    folders: list[str] = []
+    branches: list[str] = Field(default=[], description="Branches that jobs of any tenant may write to.")
+    namespaces: list[str] = Field(default=[], description="Namespaces that jobs of any tenant may write to.")
+    folders: list[str] = Field(
+        default=[],
+        description="Folders outside the project that local sources may read; `{tenant}` is the job's tenant.",
+    )
 
 
 class Runner(Model):
     """The block under `runner:`."""
 
-    mode: Literal["orchestrated", "oneshot"]
-    orchestrator: Orchestrator
-    retry_config: RetryConfig | None = None
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    shared: Shared = Shared()
+    mode: Literal["orchestrated", "oneshot"] = Field(description="Serve the schedules, or run every listed job once.")
+    orchestrator: Orchestrator = Field(description="The service.")
+    retry_config: RetryConfig | None = Field(default=None, description="Retries of jobs that set none.")
+    timeout_seconds: float | None = Field(
+        default=None, gt=0, description="How long a run may take, for jobs that set nothing; default: 6 hours."
+    )
+    shared: Shared = Field(default=Shared(), description="What is opened to jobs beyond their tenant's walls.")
 
 
 class RunnerFile(Model):
     """The whole file."""
 
-    schema_: str | None = Field(default=None, alias="$schema")
-    runner: Runner
+    schema_: str | None = Field(default=None, alias="$schema", description="For editors.")
+    runner: Runner = Field(description="All settings.")
