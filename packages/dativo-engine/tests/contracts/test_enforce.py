@@ -102,6 +102,13 @@ def test_of_a_delete_only_the_key_counts(tmp_path: Path) -> None:
     assert only_deletes.accepted.num_rows == 1
 
 
+def test_deletes_are_not_counted_by_quality_rules(tmp_path: Path) -> None:
+    rule = Rule("few nulls", "library", "nullValues", "name", comparison="must_be_less_than", threshold=(1,))
+    judge = enforcer(contract(column("id"), column("name", TEXT), primary_key=("id",), rules=(rule,)), tmp_path)
+    judge.enforce(batch(op=[0, 1], id=[1, 2], name=["a", None]))
+    assert not judge.finish([judge.partial()], []).broken
+
+
 @pytest.mark.parametrize(("mode", "numbers"), [("append", [3]), ("replace", [3]), ("merge", [])])
 def test_a_primary_key_comes_once_but_in_merge(tmp_path: Path, mode: str, numbers: list[int]) -> None:
     verdict = enforcer(contract(column("id"), primary_key=("id",)), tmp_path, write_mode=mode).enforce(batch(id=[1, 1]))
@@ -219,6 +226,7 @@ def test_an_empty_batch_and_a_batch_of_nulls_pass(tmp_path: Path) -> None:
         (contract(column("a", PhysicalType("date"), limits=Limits(format="MMM d"))), "has 'MMM'"),
         (contract(column("a"), primary_key=("b",)), "names column 'b'"),
         (contract(column("a", PhysicalType("struct"), unique=True)), "can't be a key"),
+        (contract(column("a", PhysicalType("struct"), properties=(column("b", unique=True),))), "can't be unique"),
         (contract(column("a"), rules=(Rule("r", "library", "invalidValues", "a"),)), "needs `validValues`"),
         (contract(column("a"), rules=(Rule("r", "library", "nullValues", "z"),)), "names column 'z'"),
     ],

@@ -43,7 +43,7 @@ rows_strategy = st.lists(
     max_size=40,
 )
 cuts_strategy = st.lists(st.integers(0, 40), max_size=5)
-lawful = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+lawful = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def chunks(rows: Sequence[Row], cuts: Sequence[int]) -> list[tuple[int, Sequence[Row]]]:

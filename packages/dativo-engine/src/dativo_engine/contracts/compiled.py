@@ -16,7 +16,7 @@ from dativo_engine.contracts.metrics import check_of, rejects_rows
 from dativo_engine.errors import FatalError
 
 if TYPE_CHECKING:
-    from dativo_config.models.contract import Rule, SchemaObject
+    from dativo_config.models.contract import Property, Rule, SchemaObject
     from dativo_config.models.job import Mode
 
 _CELL_METRICS = frozenset({"nullValues", "missingValues", "invalidValues"})
@@ -128,7 +128,15 @@ def _position(positions: dict[str, int], name: str, what: str) -> int:
 
 
 def _refuse_nested_keys(compiled: CompiledContract) -> None:
+    for column in compiled.contract.properties:
+        if _has_unique(replace(column, unique=False)):
+            raise FatalError(f"column {column.column!r}: a field inside an object or a list can't be unique")
     nested = {column.path for column in compiled.columns if pa.types.is_nested(column.type)}
     for key in compiled.keys:
         for name in nested & set(key.columns):
             raise FatalError(f"column {name!r} is an object or a list: it can't be a key, nor be unique")
+
+
+def _has_unique(column: Property) -> bool:
+    inside = (*column.properties, *(item for item in (column.items, column.key) if item is not None))
+    return column.unique or any(_has_unique(item) for item in inside)

@@ -113,7 +113,7 @@ class ContractEnforcer:
         """
         deleted = _deleted(batch)
         examined = self._examine(batch, all_deleted=deleted is not None and bool(deleted.all()))
-        self._count(batch, examined)
+        self._count(batch, examined, deleted)
         findings = [finding for column in examined for finding in column.findings]
         if deleted is not None:
             findings = self._of_upserts(findings, deleted)
@@ -156,13 +156,14 @@ class ContractEnforcer:
             raise ContractError(f"{batch.position.source}: columns that the contract lacks: {names}")
         return binding
 
-    def _count(self, batch: Batch, examined: Sequence[Examined]) -> None:
-        """The rules that count bad cells without rejecting their rows."""
+    def _count(self, batch: Batch, examined: Sequence[Examined], deleted: Mask | None) -> None:
+        """The rules that count bad cells without rejecting their rows; deletes have no cells to count."""
         for at, counted in self._compiled.counted:
             column, result = self._compiled.columns[at], examined[at]
             for broken in counted.check.broken(result.values):
                 cells = broken.cells if result.failed is None else pc.and_not(broken.cells, result.failed)
                 rows = np.flatnonzero(cells.to_numpy(zero_copy_only=False))
+                rows = rows if deleted is None else rows[~deleted[rows]]
                 source = result.values.take(pa.array(rows))
                 self._note(batch, Finding(broken.rule, column.path, broken.expected, rows, source, column.masked))
 
