@@ -23,7 +23,7 @@ SCALARS: dict[str, str] = {
 
 
 def propose_contract(streams: Sequence[StreamInfo], name: str = "") -> str:
-    """The text of a contract with one object for each stream; `name` names it and, where there is one only, its object."""
+    """The text of a contract with one object a stream; `name` names it and, where there is only one, its object too."""
     objects = [_object(stream, name if len(streams) == 1 and name else stream.name) for stream in streams]
     return propose(name or objects[0].name, objects, owner="data-platform", comment=COMMENT)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import click
 
-from dativo_cli.explanation import Explanation, StreamLines, explain_job
+from dativo_cli.explanation import Explanation, RuleLine, StreamLines, explain_job
 from dativo_cli.jobs import load_jobs
 from dativo_cli.options import JobFlags, SecretFlags, example, job_options, json_option, secret_options
 from dativo_cli.screen import STRONG, Screen
@@ -70,6 +71,17 @@ def _show_stream(screen: Screen, stream: StreamLines) -> None:
             ("quarantine", stream.quarantine),
         ]
     )
-    if stream.rules:
-        rows = [(rule.column or "(all)", rule.rule, rule.expected, rule.kind) for rule in stream.rules]
-        screen.table(["column", "rule", "wants", "judged by"], rows)
+    screen.table(["column", "wants"], _by_column(stream.rules))
+
+
+def _by_column(rules: Iterable[RuleLine]) -> list[tuple[str, str]]:
+    """One line a column, so that a job stays within a screen; then one for each rule over the run."""
+    wants: dict[str, list[str]] = {}
+    over_run: list[tuple[str, str]] = []
+    for rule in rules:
+        if rule.kind == "row":
+            wants.setdefault(rule.column, []).append(rule.expected)
+        else:
+            told = "" if rule.kind == "run" else ", only reported"
+            over_run.append((rule.column or "(the run)", f"{rule.rule}: {rule.expected}{told}"))
+    return [*((column, ", ".join(expected)) for column, expected in wants.items()), *over_run]

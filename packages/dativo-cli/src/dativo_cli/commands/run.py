@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -131,7 +132,7 @@ def _refused(screen: Screen, error: ConfigError | DativoError, *, form: Format, 
     """Nothing was started: the one event is `job_error`."""
     if form == "json":
         message, fields = refusal_event(error)
-        EventLog(form="json").emit("job_error", message, level="ERROR", **fields)
+        EventLog(sys.stderr, form="json").emit("job_error", message, level="ERROR", **fields)
     else:
         screen.failure(error)
     if as_json:

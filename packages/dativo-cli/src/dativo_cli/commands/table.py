@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -108,12 +109,16 @@ def snapshots(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, objects: 
 
 def duckdb_command(metadata_location: str) -> str:
     """The command that reads a table: with the DuckDB that comes with dativo, for it is there for sure."""
-    location = metadata_location.replace("'", "''")
     code = (
-        "import duckdb; duckdb.sql('INSTALL iceberg; LOAD iceberg'); "
-        f"duckdb.sql(\"FROM iceberg_scan('{location}') LIMIT 10\").show()"
+        "import duckdb; duckdb.install_extension('iceberg'); duckdb.load_extension('iceberg'); "
+        f"duckdb.table_function('iceberg_scan', [{metadata_location!r}]).limit(10).show()"
     )
-    return f"{shlex.quote(shown_file(Path(sys.executable)))} -c {shlex.quote(code)}"
+    return f"{shlex.quote(shown_file(Path(sys.executable)))} -c {_in_double_quotes(code)}"
+
+
+def _in_double_quotes(text: str) -> str:
+    """A word of a shell command; easier on the eye than `shlex.quote` where the text has single quotes."""
+    return '"' + re.sub(r'(["$`\\])', r"\\\1", text) + '"'
 
 
 def _tables(
