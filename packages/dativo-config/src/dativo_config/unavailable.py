@@ -131,6 +131,11 @@ def unavailable(kind: Kind, value: JsonValue) -> list[tuple[Path, str, str]]:
     ]
 
 
+def refused_names(kind: Kind) -> frozenset[str]:
+    """The names that are refused whatever their value, as dotted paths with `*` for an index."""
+    return frozenset(row.path for row in _ROWS if row.kind == kind and row.only is _any)
+
+
 def _found(value: JsonValue, steps: Sequence[str], path: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
     """Every value that a row's path leads to."""
     if not steps:

@@ -1,0 +1,119 @@
+"""Writes docs/CONFIG_REFERENCE.md from the models of the files: every field with its type, default and meaning."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Union, get_args, get_origin
+
+from dativo_config.models.asset import FlatAsset
+from dativo_config.models.connector import Recipe
+from dativo_config.models.job import Job
+from dativo_config.models.runner import RunnerFile
+from dativo_config.unavailable import refused_names
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+PAGE = Path(__file__).parent.parent / "docs" / "CONFIG_REFERENCE.md"
+
+HEAD = """# Configuration reference
+
+Every field of every file. This page is made from the models that check the files: `tools/config_reference.py` writes it.
+
+- Unknown keys are problems, never ignored. `dativo validate` tells every problem of every file at once.
+- `${VAR}`, `${VAR:-default}` and `${secret:NAME}` work in the values of job, recipe and runner files, also where a
+  number or a boolean is expected; `$${` is a literal `${`. Contracts are not interpolated.
+- A *secret* is never shown: not in logs, problems or state.
+- `dativo schema --out DIR` writes the same as JSON Schemas for editors.
+- What `source.options`, `source.connection` and `source.credentials` take is the connector's: `dativo connectors`.
+
+A contract is a document of the [Open Data Contract Standard](https://bitol-io.github.io/open-data-contract-standard/),
+v3.0.0 or later, or of the older flat form, which `dativo contract convert` turns into the standard.
+"""
+
+FILES: tuple[tuple[str, type[BaseModel], frozenset[str]], ...] = (
+    ("Job: `jobs/<tenant>/<job>.yaml`", Job, refused_names("job")),
+    ("Recipe: `connectors/<name>.yaml`", Recipe, refused_names("recipe")),
+    ("Runner: `configs/runner.yaml`", RunnerFile, refused_names("runner")),
+    ("Contract, flat form: `assets/**/<name>.yaml`", FlatAsset, frozenset()),
+)
+
+NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false", SecretStr: "text, secret"}
+
+
+def reference() -> str:
+    """The text of the page."""
+    lines = [HEAD]
+    for title, model, refused in FILES:
+        lines.append(f"## {title}\n")
+        lines += sections(model, "", refused)
+    return "\n".join(lines)
+
+
+def sections(model: type[BaseModel], place: str, refused: frozenset[str]) -> Iterator[str]:
+    """A model's table, then those of the blocks inside it."""
+    if place:
+        yield f"### `{place}`\n"
+    yield (model.__doc__ or "").strip().split("\n")[0] + "\n"
+    yield "| field | type | default | meaning |\n|---|---|---|---|"
+    blocks: list[tuple[str, type[BaseModel]]] = []
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        path = f"{place}.{key}" if place else key
+        if path.replace("[]", ".*") in refused:
+            yield f"| `{key}` | {shown_type(field)} | | *Not available in this version.* |"
+            continue
+        yield f"| `{key}` | {shown_type(field)} | {shown_default(field)} | {field.description} |"
+        blocks += [(path + marker, inner) for inner, marker in models_in(field.annotation)]
+    yield ""
+    for path, inner in blocks:
+        yield from sections(inner, path, refused)
+
+
+def shown_type(field: FieldInfo) -> str:
+    """A field's type, in the words of the pages."""
+    return " or ".join(dict.fromkeys(type_names(field.annotation)))
+
+
+def type_names(annotation: object) -> Iterator[str]:
+    """The names of a type, one for each member of a union."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from type_names(arguments[0])
+    elif origin in (Union, types.UnionType):
+        for argument in arguments:
+            if argument is not type(None):
+                yield from type_names(argument)
+    elif origin is Literal:
+        yield ", ".join(f"`{choice}`" for choice in arguments)
+    elif origin is list:
+        yield f"list of {' or '.join(type_names(arguments[0]))}"
+    elif origin is dict or not isinstance(annotation, type):
+        yield "map"
+    else:
+        yield NAMES.get(annotation, "map")
+
+
+def shown_default(field: FieldInfo) -> str:
+    """What holds where a file says nothing."""
+    if field.is_required():
+        return "**required**"
+    if field.default is None or isinstance(field.default, BaseModel) or field.default in ([], {}):
+        return ""
+    return f"`{json.dumps(field.default) if not isinstance(field.default, str) else field.default}`"
+
+
+def models_in(annotation: object) -> Iterator[tuple[type[BaseModel], str]]:
+    """The blocks in a type, with `[]` for those that stand in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, ""
+    for argument in get_args(annotation):
+        for inner, marker in models_in(argument):
+            yield inner, "[]" + marker if get_origin(annotation) is list else marker
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference(), encoding="utf-8")
+    print(f"wrote {PAGE}")
