@@ -1,0 +1,32 @@
+"""Free ports on the loopback interface."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+# Below what Linux hands out by itself, also with the distance to a gRPC twin added.
+_LOWEST, _HIGHEST = 10_000, 22_000
+GRPC_DISTANCE = 10_000
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, nor on their twins `GRPC_DISTANCE` above."""
+    found: list[int] = []
+    for port in random.sample(range(_LOWEST, _HIGHEST), k=_HIGHEST - _LOWEST):
+        if _is_free(port) and _is_free(port + GRPC_DISTANCE):
+            found.append(port)
+        if len(found) == count:
+            return found
+    message = f"{count} free ports were not found"
+    raise RuntimeError(message)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

