@@ -141,7 +141,7 @@ class _Parsing:
             self._fault(error.path, error.place, error.message, error.hint)
             return None
         except yaml.MarkedYAMLError as error:
-            self._fault((), *explain(error, self._lines))
+            self._fault((), *explain(error, self._text))
             return None
         if root is None or root.value is None:
             self._fault((), (1, 1), "the file is empty")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +37,7 @@ class Draft:
         name: the job's own name: `name`, else the file's stem.
         incremental: the job's, with the recipe's defaults filled in.
         target_connection: the job's, else the target recipe's.
+        files: what the job is made of: a problem in one of them is a problem of the job.
     """
 
     project: Project
@@ -54,6 +55,7 @@ class Draft:
     target_connection: Connection | None
     incremental: Incremental | None
     streams: tuple[DraftStream, ...]
+    files: frozenset[Path]
 
     @property
     def path(self) -> Path:
@@ -73,12 +75,6 @@ class Draft:
         """A value as a problem may tell it: never what came from a variable."""
         return "the value of a variable" if at in self.opened.paths else f"'{text}'"
 
-    @property
-    def files(self) -> frozenset[Path]:
-        """The files that make the job what it is."""
-        pointed = (self.contract, self.recipe, self.target_recipe)
-        return frozenset({self.path, *(file.document.path for file in pointed if file)})
-
 
 def read_draft(library: Library, path: Path) -> Draft | None:
     """The job file at `path`; None after telling why there is no reading it."""
@@ -92,6 +88,7 @@ class _Drafting:
     library: Library
     opened: Interpolated
     job: Job
+    files: set[Path] = field(default_factory=set[Path])
 
     def draft(self) -> Draft:
         job, project = self.job, self.library.project
@@ -117,6 +114,7 @@ class _Drafting:
             target_connection=self._target_connection(target),
             incremental=_incremental(job.source.incremental, recipe and recipe.recipe),
             streams=tuple(self._covered(stream, contract) for stream in named),
+            files=frozenset({*self.files, self.opened.document.path}),
         )
 
     def _tell(self, at: ValuePath, message: str, hint: str = "") -> None:
@@ -135,6 +133,7 @@ class _Drafting:
             shown = "the file" if at in self.opened.paths else f"'{text}'"
             self._tell(at, f"{shown} does not exist", closest(path.name, _files_beside(path)))
             return None
+        self.files.add(path)
         return read(path)
 
     def _contract(self) -> ContractFile | None:
@@ -229,17 +228,17 @@ class _Drafting:
         if named.file_template is not None:
             hint = "write source.credentials in the job, with ${secret:NAME}"
             problems.append(document.problem(("credentials", "file_template"), "is not available", hint=hint, key=True))
-        for name, field in names.items():
+        for name, target in names.items():
             if refusal := self.library.environment.refusal(name):
                 problems.append(
                     document.problem(at, f"the variable {name} {refusal}", hint="use ${secret:NAME} in jobs")
                 )
-            elif not field and name not in spec.environment:
+            elif not target and name not in spec.environment:
                 problems.append(
                     document.problem(at, f"which credential {name} is, is not known", hint="write field: NAME")
                 )
         self.library.findings.add(problems)
-        return {} if problems else {name: field or spec.environment[name] for name, field in names.items()}
+        return {} if problems else {name: target or spec.environment[name] for name, target in names.items()}
 
     def _covered(self, stream: DraftStream, file: ContractFile | None) -> DraftStream:
         """The stream with the contract's object for it."""

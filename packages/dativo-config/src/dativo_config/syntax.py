@@ -20,6 +20,7 @@ _PHRASES: tuple[tuple[str, str, str], ...] = (
     ("found unexpected end of stream", "the quoted text never ends", "close the quote"),
     ("found unexpected document indicator", "the quoted text never ends", "close the quote"),
     ("found unknown escape character", "an unknown escape in double quotes", "double the `\\`, or use single quotes"),
+    ("invalid Unicode character escape", "an escape that is no character of its own", "write the character itself"),
     ("could not find expected ':'", "a line without `:` among `key: value` lines", "write `key: value`"),
     ("did not find expected ',' or ']'", "the `[` list is not closed, or lacks a comma", "close it with `]`"),
     ("did not find expected ',' or '}'", "the `{` map is not closed, or lacks a comma", "close it with `}`"),
@@ -54,20 +55,23 @@ def place_at(text: str, index: int) -> Place:
     return len(before), len(before[-1]) + 1
 
 
-def explain(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[Place, str, str]:
-    """Where the fault is, what it is, and how to mend it."""
+def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str, str]:
+    """Where the fault in `text` is, what it is, and how to mend it."""
+    lines = text.splitlines()
     mark = error.problem_mark or error.context_mark
     noticed = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     context = error.context_mark
     began = (context.line + 1, context.column + 1) if context else noticed
     problem = error.problem or "this is not YAML"
     line = lines[noticed[0] - 1] if noticed[0] <= len(lines) else ""
+    if quoted := _quote_closed_late(text, noticed):
+        return quoted, f"the quoted text runs on to a quote on line {noticed[0]}", "close the quote"
     if "cannot start any token" in problem:
         return noticed, *_no_token(line, noticed[1])
     if "mapping values" in problem and _lacks_colon_above(lines, noticed[0]):
         return (noticed[0] - 1, 1), "a line without `:` among `key: value` lines", "write `key: value`"
-    if "',' or '}'" in problem and lines[began[0] - 1][: began[1] - 1].endswith("$"):
-        return (began[0], began[1] - 1), "`${...}` inside braces or brackets must stand in quotes", 'write "${...}"'
+    if line[noticed[1] - 2 : noticed[1]] == "${":
+        return (noticed[0], noticed[1] - 1), "`${...}` inside braces or brackets must stand in quotes", 'write "${...}"'
     message, hint = next((rest for phrase, *rest in _PHRASES if phrase in problem), (problem, ""))
     return (began if _begun_earlier(problem, began, noticed, lines) else noticed), message, hint
 
@@ -95,3 +99,16 @@ def _lacks_colon_above(lines: list[str], line: int) -> bool:
     above, here = lines[line - 2], lines[line - 1]
     indent = len(here) - len(here.lstrip())
     return ":" not in above and len(above) - len(above.lstrip()) == indent and not above.lstrip().startswith("- ")
+
+
+def _quote_closed_late(text: str, noticed: Place) -> Place | None:
+    """Where a quoted text begins that ends on the faulty line, having taken in the lines between."""
+    found: Place | None = None
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.ScalarEvent) and event.style in ("'", '"'):
+                many_lines = event.start_mark.line < event.end_mark.line == noticed[0] - 1
+                found = (event.start_mark.line + 1, event.start_mark.column + 1) if many_lines else None
+    except yaml.MarkedYAMLError:
+        return found
+    return None
