@@ -70,8 +70,8 @@ def watch(*, shown: bool) -> Generator[tuple[Progress, TextIO]]:
         BarColumn(bar_width=24),
         DownloadColumn(binary_units=True),
         TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         yield BarProgress(bar), cast("TextIO", FileProxy(console, sys.stderr))

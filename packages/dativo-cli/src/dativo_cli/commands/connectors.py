@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 import click
@@ -66,7 +67,11 @@ def _show(screen: Screen, spec: ConnectorSpec) -> None:
 
 
 def _default(option: dict[str, Json]) -> str:
-    return "required" if option["required"] else "" if option["default"] is None else str(option["default"])
+    """As a job would write it."""
+    value = option["default"]
+    if value is None:
+        return "required" if option["required"] else ""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _as_json(spec: ConnectorSpec) -> Json:
