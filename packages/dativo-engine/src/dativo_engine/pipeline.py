@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 
+from dativo_engine.commits.changes import OP_COLUMN, with_op
 from dativo_engine.commits.iceberg import open_committer
 from dativo_engine.commits.quarantine import with_run
 from dativo_engine.connectors import open_source
@@ -79,6 +80,7 @@ class Lane:
     enforcer: Enforcer
     writer: Writer
     quarantine: Writer
+    takes_ops: bool
     cursor: Cursor | None = None
     rejected: int = 0
 
@@ -111,7 +113,14 @@ def load(attempt: Attempt, tally: Tally) -> Outcome:
 
 def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     job, events = attempt.job, attempt.events
-    committer = open_committer(job, run_id=attempt.run_id, attempt=attempt.number, events=events)
+    committer = open_committer(
+        job,
+        run_id=attempt.run_id,
+        attempt=attempt.number,
+        events=events,
+        # At publish the source and the enforcers hold nothing any more.
+        memory_bytes=attempt.budget.writers + attempt.budget.source,
+    )
     undo.callback(committer.abandon)
     stamps = committer.last()
 
@@ -186,9 +195,8 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
             memory_bytes=attempt.budget.keys // count,
             spill_folder=attempt.spill_folder,
         )
-        writer = open_writer(
-            committer.layout(stream.table), run_id=attempt.run_id, memory_bytes=attempt.budget.writers // count
-        )
+        layout = committer.layout(stream.table)
+        writer = open_writer(layout, run_id=attempt.run_id, memory_bytes=attempt.budget.writers // count)
         quarantine = open_writer(
             committer.layout(stream.table.quarantine),
             run_id=attempt.run_id,
@@ -196,7 +204,9 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
         )
         undo.callback(writer.abort)
         undo.callback(quarantine.abort)
-        lanes[stream.name] = Lane(stream, enforcer, writer, quarantine)
+        lanes[stream.name] = Lane(
+            stream, enforcer, writer, quarantine, takes_ops=OP_COLUMN in layout.schema.column_names
+        )
     return lanes
 
 
@@ -241,7 +251,7 @@ def _take(attempt: Attempt, lane: Lane, batch: Batch, tally: Tally) -> None:
         if not attempt.strict:
             lane.quarantine.write(with_run(verdict.rejected, run_id=attempt.run_id, attempt=attempt.number))
     if verdict.accepted.num_rows and not (attempt.strict and lane.rejected):
-        lane.writer.write(verdict.accepted)
+        lane.writer.write(with_op(verdict.accepted, verdict.op) if lane.takes_ops else verdict.accepted)
 
 
 def _tell_rows(attempt: Attempt, tally: Tally) -> None:

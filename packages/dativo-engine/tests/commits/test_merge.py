@@ -114,7 +114,7 @@ def rows(*values: Row, deletes: Iterable[int] | None = None) -> pa.Table:
     if deletes is None:
         return table
     gone = set(deletes)
-    ops = pa.array([1 if number in gone else 0 for number in range(len(values))], pa.int8())
+    ops = pa.array([1 if number in gone else 0 for number in range(len(values))], pa.int32())
     return table.append_column(OP_COLUMN, ops)
 
 

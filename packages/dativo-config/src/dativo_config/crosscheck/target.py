@@ -47,12 +47,6 @@ def _merge(draft: Draft) -> Iterator[Problem]:
         if stream.schema is not None and not primary_key(draft, stream):
             message = f"merge needs a primary key, and the contract gives '{stream.schema.name}' none"
             yield draft.problem(_MODE, message, hint="mark its columns with primaryKey: true")
-    yield from _merge_not_available(draft)
-
-
-def _merge_not_available(draft: Draft) -> Iterator[Problem]:
-    why = "merge" if draft.job.target.mode else "merge (the default of an incremental job with a primary key)"
-    yield draft.problem(_MODE, f"{why} is not available yet", hint="set target.mode to append or replace")
 
 
 def _append(draft: Draft) -> Iterator[Problem]:

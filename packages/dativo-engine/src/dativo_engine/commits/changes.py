@@ -73,7 +73,7 @@ class ChangeSet:
         columns: Sequence[str],
         spill_folder: Path,
         memory_bytes: int,
-        threads: int,
+        threads: int = 2,
     ) -> None:
         self._rule = rule
         self._columns = list(columns)
@@ -189,14 +189,14 @@ class ChangeSet:
         columns = self._rule.columns
         has_op = OP_COLUMN in file.schema_arrow.names
         fields = [file.schema_arrow.field(name).remove_metadata() for name in columns]
-        schema = pa.schema([*fields, pa.field("op", pa.int8()), pa.field("place", pa.int64())])
+        schema = pa.schema([*fields, pa.field("op", pa.int32()), pa.field("place", pa.int64())])
 
         def batches() -> Iterator[pa.RecordBatch]:
             first = place
             read = [*columns, OP_COLUMN] if has_op else columns
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=read):
                 rows = batch.num_rows
-                op = batch.column(OP_COLUMN) if has_op else pa.array(np.zeros(rows, np.int8))
+                op = batch.column(OP_COLUMN) if has_op else pa.array(np.zeros(rows, np.int32))
                 places = pa.array(np.arange(first, first + rows))
                 keyed = [*(batch.column(name) for name in columns), op.fill_null(UPSERT), places]
                 yield pa.RecordBatch.from_arrays(keyed, schema=schema)
@@ -232,6 +232,12 @@ class ChangeSet:
         finally:
             for name in tables:
                 self._db.unregister(name)
+
+
+def with_op(rows: pa.RecordBatch, op: pa.Int8Array | None) -> pa.RecordBatch:
+    """Rows with what is to be done with them, as change files hold them."""
+    ops = pa.array(np.zeros(rows.num_rows, np.int32)) if op is None else op.cast(pa.int32())
+    return rows.append_column(OP_COLUMN, ops)
 
 
 def _quoted(name: str) -> str:

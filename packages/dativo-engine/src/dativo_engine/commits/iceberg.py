@@ -27,23 +27,40 @@ from dativo_engine.commits.stamps import codec
 from dativo_engine.commits.target import Run, Target, look
 from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, FatalError
 from dativo_engine.events import Events
-from dativo_engine.interfaces import CommitResult, Committer, LateRows, StagedFile, Stamp, TableLayout
+from dativo_engine.interfaces import CommitResult, CommitStatus, Committer, LateRows, StagedFile, Stamp, TableLayout
 from dativo_engine.state.mirror import Mirror
+
+DEFAULT_MEMORY = 256 * 1024 * 1024
 
 
 def open_committer(
-    job: ResolvedJob, *, run_id: str, attempt: int, events: Events, replays: Sequence[str] = ()
+    job: ResolvedJob,
+    *,
+    run_id: str,
+    attempt: int,
+    events: Events,
+    replays: Sequence[str] = (),
+    memory_bytes: int = DEFAULT_MEMORY,
 ) -> Committer:
     """The committer of one attempt of a run.
 
     Args:
         replays: runs in quarantine (`RejectedRun.name`) whose rows this run takes over: from its commit on they are no
             longer in quarantine.
+        memory_bytes: what a merge may take.
 
     Raises:
         FatalError: the job's catalogue can't be opened.
     """
-    return IcebergCommitter(job, open_catalog(job), run_id=run_id, attempt=attempt, events=events, replays=replays)
+    return IcebergCommitter(
+        job,
+        open_catalog(job),
+        run_id=run_id,
+        attempt=attempt,
+        events=events,
+        replays=replays,
+        memory_bytes=memory_bytes,
+    )
 
 
 class IcebergCommitter:
@@ -58,8 +75,9 @@ class IcebergCommitter:
         attempt: int,
         events: Events,
         replays: Sequence[str] = (),
+        memory_bytes: int = DEFAULT_MEMORY,
     ) -> None:
-        self._run = Run(job, catalog, codec(job, catalog), run_id, attempt, frozenset(replays))
+        self._run = Run(job, catalog, codec(job, catalog), run_id, attempt, frozenset(replays), memory_bytes)
         self._events = events
         self._folder = job.tenant.staged_folder(job.name)
         self._journal = Journal(self._folder, run_id=run_id, attempt=attempt)
@@ -80,8 +98,10 @@ class IcebergCommitter:
 
     def layout(self, table: TableName) -> TableLayout:
         """See `Committer.layout`."""
-        layout = self._target(table).layout()
-        self._journal.add(layout.location)
+        target = self._target(table)
+        layout = target.staging_layout()
+        for location in dict.fromkeys((target.layout().location, layout.location)):
+            self._journal.add(location)
         return layout
 
     def stage(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
@@ -100,7 +120,7 @@ class IcebergCommitter:
         except CommitStateUnknownError:
             self._unknown = True
             raise
-        self._journal.close()
+        self._journal.close(keep=self._unknown)
         reach("before_mirror")
         self._repair_mirror(results.values())
         reach("after_mirror")
@@ -125,7 +145,7 @@ class IcebergCommitter:
         """See `Committer.abandon`."""
         if not self._unknown:
             for target in self._targets.values():
-                _delete_staged(target)
+                target.discard()
         # Where an answer was lost, the next run looks which of the files the table names.
         self._journal.close(keep=self._unknown)
 
@@ -154,7 +174,7 @@ class IcebergCommitter:
                 self._run.codec.io,
                 target.staged[path],
                 [rows for rows in late if rows.path == path],
-                layout=target.layout(),
+                layout=target.staging_layout(),
                 run_id=f"{self._run.run_id}-late{number}",
             )
             del target.staged[path]
@@ -184,6 +204,8 @@ class IcebergCommitter:
         landed = land(target.place, lambda table: target.plan(table, stamp), self._events)
         result = self._result(name, landed, list(target.staged.values()))
         target.staged.clear()
+        if result.status == "unchanged":
+            return result
         self._events.emit(
             "commit_success",
             f"{result.rows:,} rows in {result.files} files are visible in {name}",
@@ -203,7 +225,7 @@ class IcebergCommitter:
     def _found(self, name: TableName) -> CommitResult:
         """What an earlier attempt of this run did to the table; what this one staged for it is deleted."""
         for target in (self._target(name), self._target(name.quarantine)):
-            _delete_staged(target)
+            target.discard()
         table = Place(self._run.catalog, name).load()
         if table is None:
             message = f"{name}: the table was dropped during the run"
@@ -211,11 +233,13 @@ class IcebergCommitter:
         return self._result(name, Landed(table.metadata, table.metadata_location, found=True), ())
 
     def _result(self, name: TableName, landed: Landed, files: Sequence[StagedFile]) -> CommitResult:
+        stamp = self._run.codec.decode(standing(landed.metadata)[self._run.codec.key])
+        found: CommitStatus = "already_committed" if stamp.run_id == self._run.run_id else "unchanged"
         return CommitResult(
             table=name,
-            status="already_committed" if landed.found else "committed",
+            status=found if landed.found else "committed",
             snapshot_id=landed.snapshot_id,
-            stamp=self._run.codec.decode(standing(landed.metadata)[self._run.codec.key]),
+            stamp=stamp,
             rows=sum(file.rows for file in files),
             files=len(files),
             size=sum(file.size for file in files),
@@ -240,9 +264,3 @@ def _unchanged(target: Target, stamp: Stamp) -> CommitResult:
         metadata_location="" if base is None else base.metadata_location,
         location=target.metadata.location,
     )
-
-
-def _delete_staged(target: Target) -> None:
-    for path in target.staged:
-        local_path(path).unlink(missing_ok=True)
-    target.staged.clear()

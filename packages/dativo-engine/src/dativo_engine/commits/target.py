@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dativo_config.models.job import Mode
@@ -16,12 +17,15 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
+from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.data_files import last_sequence_number, live_entries, stored_rows, to_data_file
 from dativo_engine.commits.fence import Edit, Place
 from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.layout import Wanted, check_fits, check_unmoved, layout_of, wanted
-from dativo_engine.commits.stamp import PREFIX, StampCodec, standing
+from dativo_engine.commits.merge import Merged
+from dativo_engine.commits.mergestep import MergeStep, change_layout, merge_rule
+from dativo_engine.commits.stamp import StampCodec, standing
 from dativo_engine.commits.stamps import sealed
 from dativo_engine.errors import CommitConflictError, FatalError
 from dativo_engine.interfaces import LateRows, StagedFile, Stamp, TableLayout
@@ -37,6 +41,7 @@ class Run:
 
     Attributes:
         replays: runs whose rows in quarantine this one takes over.
+        memory_bytes: what a merge may take.
     """
 
     job: ResolvedJob
@@ -45,6 +50,7 @@ class Run:
     run_id: str
     attempt: int
     replays: Collection[str]
+    memory_bytes: int
 
     @property
     def mode(self) -> Mode:
@@ -69,6 +75,18 @@ class Target:
     base: Table | None
     expected: str | None = None
     staged: dict[str, StagedFile] = field(default_factory=dict[str, StagedFile])
+    merging: MergeStep | None = None
+    merged: Merged | None = None
+
+    @property
+    def merges(self) -> bool:
+        """Whether what is staged are changes, to be merged by key."""
+        return self.run.mode == "merge" and self.name == self.stream.table
+
+    @property
+    def change_folder(self) -> Path:
+        """Where this run's changes are staged."""
+        return self.run.job.tenant.staged_folder(self.run.job.name) / "changes" / str(self.name)
 
     @property
     def name(self) -> TableName:
@@ -89,6 +107,12 @@ class Target:
         """How the table's files must look."""
         size = self.run.job.target.target_file_bytes
         return layout_of(self.name, self.metadata, catalog=self.run.catalog, target_file_bytes=size)
+
+    def staging_layout(self) -> TableLayout:
+        """How the files must look that the run stages: the table's own, or in merge mode files of changes."""
+        if not self.merges:
+            return self.layout()
+        return change_layout(self.run.job, self.change_folder, self.layout())
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -117,7 +141,11 @@ class Target:
         if self.staged or self.before is None:
             return True
         replaces = self.run.mode == "replace" and self.base is not None and stored_rows(self.base.metadata) > 0
-        return replaces or stamp.cursors != self.before.cursors or stamp.quarantine != self.before.quarantine
+        return replaces or self._moves_cursor(stamp)
+
+    def _moves_cursor(self, stamp: Stamp) -> bool:
+        before = self.before
+        return before is None or stamp.cursors != before.cursors or stamp.quarantine != before.quarantine
 
     def plan(self, table: Table | None, stamp: Stamp) -> Edit | None:
         """The run's change to the table as it stands; None: it is there.
@@ -136,16 +164,63 @@ class Target:
         if table is not None:
             check_unmoved(self.name, self.metadata, table.metadata)
             self._check_keys(table)
+        added, removed = self._merge(table) if self.merges else (list(self.staged.values()), self._removed(table))
+        if not (added or removed) and self.before is not None and not self._moves_cursor(stamp):
+            return None
         return Edit(
-            added=[to_data_file(file, self.metadata.spec()) for file in self.staged.values()],
-            removed=self._removed(table),
+            added=[to_data_file(file, self.metadata.spec()) for file in added],
+            removed=removed,
             marks=sealed(stamp, self.run.codec),
             carried=stamps,
             properties={} if table is None else _changed(table.properties, self.want.properties),
         )
 
+    def discard(self) -> None:
+        """Delete what was staged, and what a merge wrote."""
+        if self.merging is not None:
+            self.merging.discard()
+        for path in self.staged:
+            local_path(path).unlink(missing_ok=True)
+        self.let_go()
+
+    def drop_superseded(self, *, certain: bool) -> bool:
+        """Delete what merges into overtaken bases wrote, if it is `certain` which landed. False: some is left."""
+        return self.merging is None or self.merging.drop_superseded(certain=certain)
+
+    def let_go(self) -> None:
+        """What was staged is the table's now; changes have served."""
+        if self.merging is not None:
+            self.merging.close()
+            self.merging = None
+        if self.merges:
+            for path in self.staged:
+                local_path(path).unlink(missing_ok=True)
+        self.staged.clear()
+
+    def landed_files(self) -> list[StagedFile]:
+        """The data files that the run's commit brings."""
+        return list(self.staged.values()) if self.merged is None else list(self.merged.added)
+
+    def _merge(self, table: Table | None) -> tuple[list[StagedFile], list[DataFile]]:
+        """The files a merge of the staged changes brings and takes away, on this base."""
+        if not self.staged:
+            return [], []
+        if self.merging is None:
+            self.change_folder.mkdir(parents=True, exist_ok=True)
+            self.merging = MergeStep(
+                merge_rule(self.run.job, self.stream),
+                list(self.staged.values()),
+                layout=self.layout(),
+                io=self.run.codec.io,
+                run_id=self.run.run_id,
+                folder=self.change_folder,
+                memory_bytes=self.run.memory_bytes,
+            )
+        self.merged = self.merging.onto(table)
+        return list(self.merged.added), list(self.merged.removed)
+
     def _removed(self, table: Table | None) -> list[DataFile]:
-        """The stored files that give way: all of them in replace; in merge those that `commits/merge.py` rewrote."""
+        """The stored files that give way in replace: all of them."""
         if table is None or self.run.mode != "replace":
             return []
         rows = stored_rows(table.metadata)
@@ -196,8 +271,8 @@ def _expected(run: Run, name: TableName, table: Table, mirror: Mirror) -> str | 
     if not stored_rows(table.metadata):
         return None
     remedy = "`dativo state reset` (start from the beginning), `state set` (from a cursor) or `state adopt`"
-    if not stamps and not any(key.startswith(PREFIX) for key in table.properties):
-        message = f"{name}: the table has rows that dativo did not load; say where to start with {remedy}"
+    if not stamps:
+        message = f"{name}: the table has rows, and none that dativo loaded; say where to start with {remedy}"
         raise FatalError(message)
     if run.codec.key not in table.properties and mirror.knows(name):
         message = f"{name}: job {run.job.name} loaded rows before, but its stamp is gone; go on with {remedy}"
