@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,7 +101,8 @@ def make_job(
 def write_file(layout: TableLayout, run_id: str, rows: pa.Table, number: int = 0) -> StagedFile:
     """A data file with field ids and the bounds of its top-level columns, as the writer makes them."""
     arrow = schema_to_pyarrow(layout.schema)
-    path = Path(layout.location.removeprefix("file://")) / "data" / f"{run_id}-{number}.parquet"
+    name = f"{run_id}-{number}-{token_hex(4)}.parquet"
+    path = Path(layout.location.removeprefix("file://")) / "data" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows.cast(arrow), path)
     bounds: dict[str, dict[int, bytes]] = {"lower": {}, "upper": {}}
@@ -203,5 +205,3 @@ def cursor_of(job: ResolvedJob, table: TableName = ORDERS) -> object:
     """Where the job's next run would start."""
     found = open_committer(job, run_id="look", attempt=1, events=Events()).last()[table]
     return None if found is None or table.table not in found.cursors else found.cursors[table.table].value["at"]
-
-

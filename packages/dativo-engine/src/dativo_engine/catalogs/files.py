@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
+import pyarrow as pa
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 from typing_extensions import override
 
@@ -31,8 +32,8 @@ class LocalInputFile(InputFile):
 
     @override
     def open(self, seekable: bool = True) -> InputStream:
-        # The protocol has named parameters where Python's own files have positional ones.
-        return cast("InputStream", local_path(self.location).open("rb"))
+        # Arrow's file lets Parquet be read without Python's lock; its stub lacks what the protocol names.
+        return cast("InputStream", pa.OSFile(str(local_path(self.location)), "rb"))
 
 
 class LocalOutputFile(OutputFile):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from pyiceberg.catalog import Catalog
+from pyiceberg.io import PY_IO_IMPL
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
@@ -110,10 +111,12 @@ def check_unmoved(name: TableName, planned: TableMetadata, now: TableMetadata) -
 
 def layout_of(name: TableName, metadata: TableMetadata, *, catalog: Catalog, target_file_bytes: int) -> TableLayout:
     """What a writer of the table's files needs to know."""
+    # Data files go through PyIceberg's own file system, which hands Arrow a native file.
+    properties = {key: value for key, value in catalog.properties.items() if key != PY_IO_IMPL}
     return TableLayout(
         table=name,
         location=metadata.location,
-        io_properties={**catalog.properties, **metadata.properties},
+        io_properties={**properties, **metadata.properties},
         schema=metadata.schema(),
         spec=metadata.spec(),
         sort_order=metadata.sort_order_by_id(metadata.default_sort_order_id) or sort_order((), metadata.schema()),

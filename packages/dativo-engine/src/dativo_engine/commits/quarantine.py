@@ -235,7 +235,7 @@ def quarantines(job: ResolvedJob) -> list[Quarantine]:
 
 
 def _names(batch: pa.RecordBatch) -> pa.StringArray:
-    return pc.binary_join_element_wise(batch["run_id"], batch["attempt"].cast(pa.string()), "/")
+    return pc.binary_join_element_wise(batch["run_id"].cast(pa.string()), batch["attempt"].cast(pa.string()), "/")
 
 
 def _run_of(io: FileIO, file: DataFile) -> tuple[str, dt.datetime]:

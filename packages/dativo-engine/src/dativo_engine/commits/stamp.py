@@ -31,15 +31,26 @@ def standing(metadata: TableMetadata) -> dict[str, str]:
     """The stamps of all jobs as of the current snapshot, still encoded, by key."""
     snapshots = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
     snapshot = metadata.current_snapshot()
+    first = None
     while snapshot is not None:
         summary = {} if snapshot.summary is None else snapshot.summary.additional_properties
         if stamps := _stamps(summary):
             return stamps
-        if snapshot.parent_snapshot_id is None:
-            return {}  # the whole chain was seen: what the properties say was rolled back
-        snapshot = snapshots.get(snapshot.parent_snapshot_id)
-    # The chain's older part expired, or the catalogue (Nessie) shows the current snapshot only.
-    return _stamps(metadata.properties) if metadata.current_snapshot() is not None else {}
+        first = snapshot
+        snapshot = snapshots.get(snapshot.parent_snapshot_id or -1)
+    if first is None or first.sequence_number == 1:
+        return {}  # empty, or the whole chain was seen: what the properties say was rolled back
+    # The chain's older part expired, or the catalogue (Nessie) shows the current snapshot only. A stamp whose snapshot
+    # is still there was rolled back, or it would have been met above.
+    properties = _stamps(metadata.properties)
+    return {key: text for key, text in properties.items() if _snapshot_id(text) not in snapshots}
+
+
+def _snapshot_id(text: str) -> int | None:
+    try:
+        return json.loads(text).get("snapshot_id")
+    except (ValueError, AttributeError):
+        return None
 
 
 def _stamps(texts: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,171 @@
+"""Two writers, lost answers, other engines' commits: each row lands once, or nobody's does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+import pytest
+from commit_child import CONFLICT, Task, start
+from commit_support import ORDERS, Run, cursor_of, load, make_job, stored, stored_rows
+from dativo_config.models.resolved import ResolvedJob
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.embedded import EmbeddedCatalog
+from dativo_engine.errors import CommitConflictError, CommitStateUnknownError
+from pyiceberg.exceptions import CommitStateUnknownException
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.update import TableRequirement, TableUpdate
+from pyiceberg.types import StringType
+
+
+def staged(job: ResolvedJob, run_id: str, rows: list[tuple[int, str]]) -> Run:
+    """A run up to just before publish."""
+    run = Run(job, run_id)
+    run.committer.last()
+    run.stage(rows)
+    return run
+
+
+def test_of_two_runs_from_one_stamp_one_lands_and_the_other_is_told(job: ResolvedJob):
+    load(job, "r1", [(1, "a")], at=1)
+    first, second = staged(job, "r2", [(2, "b")]), staged(job, "r3", [(2, "b")])
+    first.publish(at=2)
+    with pytest.raises(CommitConflictError, match="committed first"):
+        second.publish(at=2)
+    second.committer.abandon()
+    assert stored_rows(job) == [(1, "a"), (2, "b")]
+    assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 2
+
+
+def test_of_two_first_runs_one_creates_the_table_and_the_other_is_told(job: ResolvedJob):
+    first, second = staged(job, "r1", [(1, "a")]), staged(job, "r2", [(1, "a")])
+    first.publish(at=1)
+    with pytest.raises(CommitConflictError):
+        second.publish(at=1)
+    second.committer.abandon()
+    assert stored_rows(job) == [(1, "a")]
+
+
+def test_two_jobs_may_create_one_table_at_once(tmp_path: Path):
+    one, other = make_job(tmp_path, name="one"), make_job(tmp_path, name="other")
+    first, second = staged(one, "r1", [(1, "a")]), staged(other, "r2", [(2, "b")])
+    first.publish(at=1)
+    second.publish(at=7)
+    assert stored_rows(one) == [(1, "a"), (2, "b")]
+    assert (cursor_of(one), cursor_of(other)) == (1, 7)
+
+
+def test_another_engines_commit_between_is_kept_and_built_upon(job: ResolvedJob):
+    load(job, "r1", [(1, "a")], at=1)
+    run = staged(job, "r2", [(3, "c")])
+    stored(job).append(
+        pa.table([[2], ["b"]], schema=pa.schema([pa.field("id", pa.int64(), nullable=False), ("name", pa.string())]))
+    )
+    run.publish(at=2)
+    assert stored_rows(job) == [(1, "a"), (2, "b"), (3, "c")]
+    assert cursor_of(job) == 2
+
+
+def test_keys_that_another_engine_added_meanwhile_send_the_run_back_to_plan(keyed_job: ResolvedJob):
+    load(keyed_job, "r1", [(1, "a")], at=1)
+    run, harmless = staged(keyed_job, "r2", [(2, "b")]), pa.schema([pa.field("id", pa.int64(), nullable=False)])
+    stored(keyed_job).append(pa.table({"id": [2]}, schema=harmless))
+    with pytest.raises(CommitConflictError, match="same keys"):
+        run.publish(at=2)
+    run.committer.abandon()
+
+
+def test_other_keys_that_were_added_meanwhile_do_not(keyed_job: ResolvedJob):
+    load(keyed_job, "r1", [(1, "a")], at=1)
+    run, schema = staged(keyed_job, "r2", [(2, "b"), (9, "i")]), pa.schema([pa.field("id", pa.int64(), nullable=False)])
+    stored(keyed_job).append(pa.table({"id": [5]}, schema=schema))
+    run.publish(at=2)
+    assert [row[0] for row in stored_rows(keyed_job)] == [1, 2, 5, 9]
+
+
+def test_a_schema_that_changed_meanwhile_sends_the_run_back_to_plan(job: ResolvedJob):
+    load(job, "r1", [(1, "a")], at=1)
+    run = staged(job, "r2", [(2, "b")])
+    with stored(job).update_schema() as update:
+        update.add_column("extra", StringType())
+    with pytest.raises(CommitConflictError, match="schema"):
+        run.publish(at=2)
+    run.committer.abandon()
+
+
+class FlakyCatalog(EmbeddedCatalog):
+    """Loses the answers to its first commits: before they happened, or after."""
+
+    before: int = 0
+    after: int = 0
+    deaf: bool = False
+
+    def load_table(self, identifier: object) -> Table:
+        if self.deaf:
+            raise ConnectionResetError
+        return super().load_table(cast("tuple[str, ...]", identifier))
+
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        if self.before:
+            self.before -= 1
+            raise CommitStateUnknownException
+        answer = super().commit_table(table, requirements, updates)
+        if self.after:
+            self.after -= 1
+            self.deaf = self.after < 0
+            raise CommitStateUnknownException
+        return answer
+
+
+def flaky(job: ResolvedJob, *, before: int = 0, after: int = 0) -> FlakyCatalog:
+    catalog = FlakyCatalog("dativo", **open_catalog(job).properties)
+    catalog.before, catalog.after = before, after
+    return catalog
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("before", "after"), [(1, 0), (0, 1), (2, 1)])
+def test_a_lost_answer_doubles_nothing_and_loses_nothing(job: ResolvedJob, before: int, after: int, first: bool):
+    if not first:
+        load(job, "r1", [(1, "a")], at=1)
+    run = Run(job, "r2", catalog=flaky(job, before=before, after=after))
+    run.stage([(2, "b")])
+    result = run.publish(at=2)[ORDERS]
+    assert stored_rows(job) == ([(2, "b")] if first else [(1, "a"), (2, "b")])
+    assert result.status == ("already_committed" if after else "committed")
+    assert (result.rows, cursor_of(job)) == (1, 2)
+    assert run.events.count("commit_answer_lost") == before + after
+
+
+def test_when_nobody_answers_any_more_the_files_stay_for_the_next_run_to_judge(job: ResolvedJob):
+    load(job, "r1", [(1, "a")], at=1)
+    run = Run(job, "r2", catalog=flaky(job, after=-1))
+    run.stage([(2, "b")])
+    with pytest.raises(CommitStateUnknownError):
+        run.publish(at=2)
+    run.committer.abandon()
+    assert (stored_rows(job), cursor_of(job)) == ([(1, "a"), (2, "b")], 2)
+    assert stored_rows(job) == [(1, "a"), (2, "b")]
+    assert list(job.tenant.staged_folder(job.name).glob("*.staged")) == []
+
+
+def test_ten_processes_of_ten_jobs_append_to_one_table_each_row_once(tmp_path: Path):
+    tasks = [Task(tmp_path, f"run{number}", [(number, "x")], at=1, name=f"job{number}") for number in range(10)]
+    children = [start(task) for task in tasks]
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 10
+    assert stored_rows(make_job(tmp_path)) == [(number, "x") for number in range(10)]
+
+
+def test_of_many_processes_of_one_job_one_lands(tmp_path: Path):
+    children = [start(Task(tmp_path, f"run{number}", [(1, "x")], at=1)) for number in range(6)]
+    for child in children:
+        child.join()
+    assert {child.exitcode for child in children} <= {0, CONFLICT}
+    job = make_job(tmp_path)
+    assert stored_rows(job) == [(1, "x")]
+    assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 1
