@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +16,20 @@ import pytest
 from dativo_cli.main import main
 
 from .conftest import JOB, ORDERS, Project
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class's name
+
+
+@contextmanager
+def serving(folder: Path) -> Generator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_new_project_validates_runs_and_shows_its_table(project: Project) -> None:
@@ -77,6 +96,16 @@ def test_a_file_makes_a_project_where_there_is_none(
     monkeypatch.chdir(fresh)
     assert main(["validate"]) == 0
     assert main(["run", "--config", "jobs/acme/people_to_iceberg.yaml", "--dry-run"]) == 0
+
+
+def test_a_url_makes_a_job_that_loads_it(project: Project) -> None:
+    with serving(project.root / "data" / "demo") as address:
+        made = project.dativo("init", "--from", f"{address}/orders.csv", "--name", "remote")
+        ran = project.dativo("run", "--config", "jobs/demo/remote_to_iceberg.yaml", "--json")
+
+    assert made.code == 0, made.err
+    assert ran.code == 0, ran.err
+    assert ran.json["rows_accepted"] == 6  # pyright: ignore[reportIndexIssue]
 
 
 @pytest.mark.parametrize(

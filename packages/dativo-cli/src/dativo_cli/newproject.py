@@ -20,7 +20,7 @@ from dativo_cli.sources import connector_of, object_of, open_connector
 SCHEMAS = ".dativo/schemas"
 RENAMED = {"gitignore": ".gitignore"}
 # What a project has before its first job.
-BARE = ("README.md", "gitignore")
+BARE = frozenset({"README.md", ".gitignore"})
 JOB = """\
 # yaml-language-server: $schema=../../{schemas}/job.schema.json
 tenant_id: {tenant}
@@ -78,7 +78,7 @@ def add_job(folder: Path, location: str, *, name: str | None, tenant_id: str | N
         contract: CONTRACT_HEADER.format(schemas=SCHEMAS) + propose_contract(source.discover(), name),
     }
     if not (folder / "jobs").is_dir():
-        texts |= {file: text for file, text in _template() if file in {RENAMED.get(name, name) for name in BARE}}
+        texts |= {file: text.replace("jobs/demo", f"jobs/{tenant}") for file, text in _template() if file in BARE}
     written = _write(folder, texts)
     if copied:
         target = folder / path
