@@ -202,8 +202,10 @@ class IcebergCommitter:
         if not target.moves(stamp):
             return _unchanged(target, stamp)
         landed = land(target.place, lambda table: target.plan(table, stamp), self._events)
-        result = self._result(name, landed, list(target.staged.values()))
-        target.staged.clear()
+        result = self._result(name, landed, target.landed_files())
+        # Where an answer was lost, which of two merges landed is for the next run to see.
+        self._unknown |= not target.drop_superseded(certain=not landed.found)
+        target.let_go()
         if result.status == "unchanged":
             return result
         self._events.emit(
