@@ -183,7 +183,7 @@ MEANINGS = (
     ("jobs/acme/orders.yaml", "asset_path: assets/shop/orders.yaml", "asset_path: ../orders.yaml"),
     ("jobs/acme/orders.yaml", "target_connector: iceberg", "target_connector: icberg"),
     ("jobs/acme/orders.yaml", "mode: append", "mode: apend"),
-    ("jobs/acme/orders.yaml", "mode: append", "mode: merge"),
+    ("jobs/acme/customers.yaml", "mode: append", "mode: merge"),
     ("jobs/acme/orders.yaml", "mode: append", "mode: replace"),
     ("jobs/acme/orders.yaml", "mode: append", "branch: main\n  mode: append"),
     ("jobs/acme/orders.yaml", "mode: append", "namespace: other\n  mode: append"),

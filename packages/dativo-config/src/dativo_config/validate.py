@@ -114,12 +114,21 @@ class Block(Generic[_Model]):
         for error in errors:
             by_path.setdefault(document_path(value, error["loc"]), []).append(error)
         problems: list[Problem] = []
+        meant = self._meant(by_path)
         for path, here in by_path.items():
+            if here[0]["type"] == "missing" and path in meant:
+                continue  # it is there, misspelt
             deeper = any(len(other) > len(path) and other[: len(path)] == path for other in by_path)
             if deeper and isinstance(value_at(value, path), dict | list):
                 continue  # another branch of a union was meant, and its own problems say more
             problems.append(self._problem(value, path, here))
         return problems
+
+    def _meant(self, by_path: Mapping[ValuePath, list[ErrorDetails]]) -> set[ValuePath]:
+        """The missing keys that unknown keys beside them were meant to be."""
+        unknown = [path for path, errors in by_path.items() if errors[0]["type"] == "extra_forbidden"]
+        hints = [(path, closest(str(path[-1]), keys_at(self.model, path[:-1]))) for path in unknown]
+        return {(*path[:-1], hint.split("'")[1]) for path, hint in hints if hint}
 
     def _problem(self, value: Mapping[str, JsonValue], path: ValuePath, errors: list[ErrorDetails]) -> Problem:
         document, at = self._home(path)

@@ -79,13 +79,13 @@ class Walls:
             return "leads into the configs folder"
         if parts[0] in _FOLDERS_OF_ALL:
             return ""
-        second = parts[1] if len(parts) > 1 else ("*" if contents and self._has_tenant_folders(parts[0]) else "")
-        other = next((other for other in sorted(others) if _matches(other, second)), None)
+        second = parts[1] if len(parts) > 1 else "*" if contents else ""
+        other = next((other for other in sorted(others) if self._leads_to(parts[0], second, other)), None)
         return f"leads into the folder of another tenant, '{other}'" if other else ""
 
-    def _has_tenant_folders(self, top: str) -> bool:
-        others = self.project.tenants - {self.tenant_id}
-        return any((self.project.root / top / other).exists() for other in others)
+    def _leads_to(self, top: str, second: str, other: str) -> bool:
+        """Whether `<top>/<second>` can be another tenant's folder; a wildcard only if there is one."""
+        return second == other or (_matches(other, second) and (self.project.root / top / other).exists())
 
 
 def opened_folders(templates: Sequence[str], tenant_id: str) -> tuple[Path, ...]:
