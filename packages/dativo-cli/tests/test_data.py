@@ -57,6 +57,19 @@ def test_check_leaves_nothing_behind(project: Project) -> None:
     assert list((project.root / "state").rglob("probe-*")) == []
 
 
+@pytest.mark.parametrize("command", ["check", "preview", "discover", "run"])
+@pytest.mark.parametrize("more", [(), ("--debug",)], ids=["plain", "debug"])
+def test_a_secret_in_a_failing_address_is_never_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch, command: str, more: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATIVO_SECRET__DEMO__TOKEN", "planted-s3cret")
+    project.edit(JOB, "data/demo/orders*.csv", "http://127.0.0.1:1/${secret:TOKEN}/orders.csv")
+    answer = project.dativo(command, "--config", JOB, *more)
+    assert answer.code == 2
+    assert "127.0.0.1:1" in answer.err
+    assert "planted-s3cret" not in answer.out + answer.err
+
+
 def test_discover_lists_columns_and_types(project: Project) -> None:
     (found,) = project.dativo("discover", "--config", JOB, "--json").json  # pyright: ignore[reportGeneralTypeIssues]
     assert [column["name"] for column in found["columns"]] == [
