@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo check test format bench-csv bench-start clean
+.PHONY: help setup demo check test format schemas bench-csv bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,7 +23,7 @@ check: setup ## Lint, formatting, types, import direction, lock file, docs
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(UV) lock --check
-	$(BIN)/pytest -q tests/docs
+	$(BIN)/pytest -q -n 2 tests/docs
 
 test: setup ## Every test that this machine can run
 	$(BIN)/pytest -n 2 --dist loadgroup
@@ -31,6 +31,9 @@ test: setup ## Every test that this machine can run
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schemas: setup ## Write the JSON Schemas that editors check the example's YAML with
+	$(BIN)/dativo schema --out .dativo/schemas
 
 bench-csv: setup ## Five million CSV rows against a bare pyarrow loop; writes a report
 	$(BIN)/python -m tools.bench.csv_load

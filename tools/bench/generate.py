@@ -38,14 +38,10 @@ def write(file: Path, *, rows: int, bad_per_mille: int) -> None:
     """Write the rows 1 to `rows`, complete or not at all."""
     unfinished = file.with_suffix(".unfinished")
     options = csv.WriteOptions(quoting_style="none")
-    writer: csv.CSVWriter | None = None
-    with unfinished.open("wb") as sink:
+    schema = block(0, 1, bad_per_mille=bad_per_mille).schema
+    with unfinished.open("wb") as sink, csv.CSVWriter(sink, schema, write_options=options) as writer:
         for start in range(0, rows, BLOCK_ROWS):
-            records = block(start, min(BLOCK_ROWS, rows - start), bad_per_mille=bad_per_mille)
-            writer = writer or csv.CSVWriter(sink, records.schema, write_options=options)
-            writer.write_batch(records)
-        if writer is not None:
-            writer.close()
+            writer.write_batch(block(start, min(BLOCK_ROWS, rows - start), bad_per_mille=bad_per_mille))
     unfinished.rename(file)
 
 
