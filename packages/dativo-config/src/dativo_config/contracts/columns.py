@@ -23,6 +23,7 @@ def read_properties(items: Sequence[Value], path: Path, findings: Findings) -> t
 
 def _property(item: Value, path: Path, findings: Findings, *, name: str = "", nested: bool = False) -> Property:
     found = _type(item, path, findings)
+    options = {} if item.get("logicalType") == "vector" else cast("Value", item.get("logicalTypeOptions") or {})
     name = cast("str", item.get("name") or name)
     if nested:
         _refuse_table_matters(item, path, findings)
@@ -36,9 +37,7 @@ def _property(item: Value, path: Path, findings: Findings, *, name: str = "", ne
         unique=item.get("unique") is True,
         description=cast("str", item.get("description") or ""),
         classification=cast("str", item.get("classification") or ""),
-        limits=read_limits(
-            cast("Value", item.get("logicalTypeOptions") or {}), found.logical, (*path, "logicalTypeOptions"), findings
-        ),
+        limits=read_limits(options, found.logical, (*path, "logicalTypeOptions"), findings),
         valid_values=tuple(value["value"] for value in cast("Sequence[Value]", item.get("enum") or [])),
         properties=_fields(item, found, path, findings),
         items=_element(item, found, path, findings),

@@ -53,8 +53,8 @@ class Complaint:
 
     @property
     def can_be_left_out(self) -> bool:
-        """Whether the rest of the file can be read as if the key were not there."""
-        return self.key and not self.needed
+        """Whether it is a key that nothing knows, so that the rest of the file can be read without it."""
+        return self.key and not self.needed and not self.cascade
 
 
 def complaints(errors: Iterable[jsonschema_rs.ValidationError], schema: Schema) -> list[Complaint]:

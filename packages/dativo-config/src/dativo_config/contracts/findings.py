@@ -27,8 +27,10 @@ class Findings:
     problems: list[Problem] = field(default_factory=list[Problem])
 
     def add(self, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
-        """Note a problem at a path of the standard form."""
-        self.problems.append(self.document.problem(self._origin(path), message, hint=hint, key=key))
+        """Note a problem at a path of the standard form; the first at a place is the mistake, others follow from it."""
+        problem = self.document.problem(self._origin(path), message, hint=hint, key=key)
+        if not problem.path or all(problem.path != other.path for other in self.problems):
+            self.problems.append(problem)
 
     def add_complaints(self, complaints: Iterable[Complaint]) -> None:
         """Note what a schema validator said."""

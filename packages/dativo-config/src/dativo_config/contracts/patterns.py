@@ -18,17 +18,19 @@ _UNKNOWN_ESCAPES = frozenset({r"\u", r"\U", r"\N"})
 
 def pattern_problem(pattern: str) -> str | None:
     """What is wrong with a regular expression; None: nothing."""
+    # RE2 knows classes like \p{L}; Python does not.
+    known_to_both = _UNICODE_CLASS.sub(r"\\w", pattern)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
-            re.compile(_UNICODE_CLASS.sub(r"\\w", pattern))  # RE2 knows them, Python does not
+            re.compile(known_to_both)
     except re.error as error:
         return f"is no regular expression: {error}"
     except FutureWarning as warning:
         return f"reads differently in different engines ({str(warning).lower()}); escape the character with a backslash"
     if _UNKNOWN_ESCAPES.intersection(_ESCAPE.findall(pattern)):
         return r"uses an escape that the engine's RE2 does not know; write the character itself, or `\x{...}`"
-    outside_classes = _CLASS.sub("a", _ESCAPE.sub("a", pattern))
+    outside_classes = _CLASS.sub("a", _ESCAPE.sub("a", known_to_both))
     if any(int(bound) > MOST_REPEATS for pair in _REPEATS.findall(outside_classes) for bound in pair if bound):
         return f"repeats more than {MOST_REPEATS} times, which the engine's RE2 can't"
     if re.search(r"[*+?}]\+", outside_classes) or not _is_linear(pattern):
