@@ -82,8 +82,8 @@ class _Run:
 
     def to_its_end(self) -> RunResult:
         self._events.bind(tenant_id=self._job.tenant.id, job_name=self._job.name, run_id=self._run_id)
-        self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))
         with self._stop.watch():
+            self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))
             try:
                 self._load_secrets()
                 with hold_slot(

@@ -56,12 +56,14 @@ class Edit:
     """One snapshot: the files it takes out and puts in. All empty: a snapshot that only carries its summary.
 
     Attributes:
+        updates: to schema, partition spec and sort order, made before the snapshot is.
         marks: given the new snapshot's id, what goes into its summary and, as a copy, into the table's properties.
         notes: go into the summary only.
         carried: go into the summary only, unless `marks` say otherwise: other jobs' stamps.
         properties: go into the table's properties only.
     """
 
+    updates: tuple[TableUpdate, ...] = ()
     added: Sequence[DataFile] = ()
     removed: Sequence[DataFile] = ()
     marks: Callable[[int], Mapping[str, str]] = lambda _: {}
@@ -183,6 +185,8 @@ class _Change:
         self._place = place
         self._base = table
         self._transaction = Transaction(table) if table is not None else _creation(place)
+        if edit.updates:
+            self._transaction._apply(edit.updates)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - staged only
         snapshot = self._transaction.update_snapshot()
         producer = snapshot.overwrite() if edit.removed else snapshot.merge_append()
         self._snapshot_id = producer.snapshot_id

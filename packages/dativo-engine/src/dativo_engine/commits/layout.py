@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from pyiceberg.catalog import Catalog
 from pyiceberg.io import PY_IO_IMPL
-from pyiceberg.partitioning import PartitionSpec
+from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata, new_table_metadata
 from pyiceberg.table.sorting import SortOrder
+from pyiceberg.table.update import (
+    AddPartitionSpecUpdate,
+    AddSchemaUpdate,
+    AddSortOrderUpdate,
+    SetCurrentSchemaUpdate,
+    SetDefaultSortOrderUpdate,
+    SetDefaultSpecUpdate,
+    TableUpdate,
+    update_table_metadata,
+)
 
 from dativo_engine.catalogs import warehouse_location
-from dativo_engine.commits.schema import contract_schema, partition_spec, schema_differences, sort_order
+from dativo_engine.commits.evolution import COLUMN_IDS, Mode, evolve
+from dativo_engine.commits.schema import column_ids, contract_schema, partition_spec, sort_order
 from dativo_engine.errors import CommitConflictError, FatalError
 from dativo_engine.interfaces import TableLayout
 
@@ -29,6 +41,11 @@ DEFAULT_PROPERTIES: Mapping[str, str] = {
     "write.metadata.previous-versions-max": "100",
 }
 
+# Partition fields are numbered from 1000.
+_LAST_BEFORE_PARTITIONS = 999
+# How the REST specification names the schema, spec or order that the same commit adds.
+LAST_ADDED = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -36,6 +53,7 @@ class Wanted:
 
     Attributes:
         partitioning, sorting: None where the job leaves it to the table.
+        column_ids: the contract's ids of columns, by which renamed ones are recognised.
     """
 
     schema: Schema
@@ -43,6 +61,7 @@ class Wanted:
     sorting: SortOrder | None
     properties: Mapping[str, str]
     location: str
+    column_ids: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def creation(self) -> TableMetadata:
         """The table as it will be created, with its first snapshot."""
@@ -52,8 +71,28 @@ class Wanted:
             partition_spec=self.partitioning or empty[0],
             sort_order=self.sorting or empty[1],
             location=self.location,
-            properties={**DEFAULT_PROPERTIES, **self.properties},
+            properties={**DEFAULT_PROPERTIES, **self.all_properties(self.schema)},
         )
+
+    def all_properties(self, schema: Schema) -> dict[str, str]:
+        """The table's properties, what later renames are recognised by among them."""
+        numbers = {name: schema.find_field(place).field_id for place, name in self.column_ids.items()}
+        return {**self.properties, **({COLUMN_IDS: json.dumps(numbers, sort_keys=True)} if numbers else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What takes a table to what the job wants of it.
+
+    Attributes:
+        metadata: the table as it will then be.
+        updates: made in the commit that brings the run's files; empty: nothing is to be changed.
+        changes: the same for people.
+    """
+
+    metadata: TableMetadata
+    updates: tuple[TableUpdate, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 def wanted(job: ResolvedJob, stream: ResolvedStream) -> Wanted:
@@ -71,6 +110,7 @@ def wanted(job: ResolvedJob, stream: ResolvedStream) -> Wanted:
         sorting=sort_order(sorting, schema) if sorting else None,
         properties=job.target.properties,
         location=table_location(job, stream.table),
+        column_ids=column_ids(stream.schema),
     )
 
 
@@ -79,23 +119,40 @@ def table_location(job: ResolvedJob, name: TableName) -> str:
     return "/".join((warehouse_location(job), *name.namespace, name.table))
 
 
-def check_fits(name: TableName, table: Table, want: Wanted) -> None:
-    """That files written as the job wants them fit the table as it is.
+def next_step(name: TableName, base: TableMetadata, want: Wanted, mode: Mode) -> Step:
+    """What a newer contract or job changes in a table, before the first row that is written for it.
 
     Raises:
-        FatalError: they differ, with every difference named.
+        FatalError: something that stored rows do not allow, or that the mode does not take; names the columns.
     """
-    if (version := table.metadata.format_version) != FORMAT_VERSION:
-        message = f"{name}: the table has format version {version}; dativo writes to version {FORMAT_VERSION}"
+    try:
+        grown = evolve(
+            base.schema(),
+            want.schema,
+            last_column_id=base.last_column_id,
+            renamed=_renamed(base, want.column_ids),
+            mode=mode,
+        )
+    except FatalError as error:
+        message = f"{name}: {error}"
+        raise FatalError(message) from error
+    metadata, updates = base, list[TableUpdate]()
+    if grown.changes:
+        schema = grown.schema.model_copy(update={"schema_id": max(item.schema_id for item in base.schemas) + 1})
+        updates += [AddSchemaUpdate(schema=schema), SetCurrentSchemaUpdate.model_validate({"schema-id": LAST_ADDED})]
+    metadata = _updated(base, updates)
+    changes = list(grown.changes)
+    for kind, found in (
+        ("partitioned", _partition_updates(metadata, want)),
+        ("sorted", _order_updates(metadata, want)),
+    ):
+        if found:
+            changes.append(f"the table is {kind} otherwise")
+            updates += found
+    if len(changes) > len(grown.changes) and mode == "strict":
+        message = f"{name}: {'; '.join(changes)}; set schema_evolution: additive, or leave the job as it was"
         raise FatalError(message)
-    differences = schema_differences(table.schema(), want.schema)
-    if want.partitioning is not None and not _same_partitions(want.partitioning, want.schema, table):
-        differences.append(f"the table is partitioned by {table.spec()}, the job wants {want.partitioning}")
-    if want.sorting is not None and not _same_order(want.sorting, want.schema, table):
-        differences.append(f"the table is sorted by {table.sort_order()}, the job wants {want.sorting}")
-    if differences:
-        message = f"{name}: schema evolution is not available in this version: {'; '.join(differences)}"
-        raise FatalError(message)
+    return Step(_updated(base, updates), tuple(updates), tuple(changes))
 
 
 def check_unmoved(name: TableName, planned: TableMetadata, now: TableMetadata) -> None:
@@ -124,17 +181,74 @@ def layout_of(name: TableName, metadata: TableMetadata, *, catalog: Catalog, tar
     )
 
 
-def _same_partitions(spec: PartitionSpec, schema: Schema, table: Table) -> bool:
-    stored = [(table.schema().find_column_name(field.source_id), str(field.transform)) for field in table.spec().fields]
-    return stored == [(schema.find_column_name(field.source_id), str(field.transform)) for field in spec.fields]
+def _updated(metadata: TableMetadata, updates: Sequence[TableUpdate]) -> TableMetadata:
+    return update_table_metadata(metadata, tuple(updates)) if updates else metadata
 
 
-def _same_order(order: SortOrder, schema: Schema, table: Table) -> bool:
-    stored = [
-        (table.schema().find_column_name(field.source_id), str(field.transform), field.direction, field.null_order)
-        for field in table.sort_order().fields
+def _renamed(base: TableMetadata, wanted_ids: Mapping[str, str]) -> dict[str, str]:
+    """The contract's columns whose id the table knows under another name -> that name."""
+    numbers: Mapping[str, int] = json.loads(base.properties.get(COLUMN_IDS, "{}"))
+    renamed: dict[str, str] = {}
+    for place, name in wanted_ids.items():
+        stored = base.schema().find_column_name(numbers[name]) if name in numbers else None
+        if stored is not None and stored != place:
+            renamed[place] = stored.rpartition(".")[2]
+    return renamed
+
+
+def _partition_updates(metadata: TableMetadata, want: Wanted) -> Sequence[TableUpdate]:
+    """A partition spec with the ids the table gave to the same fields before, and new ones for new fields."""
+    if want.partitioning is None:
+        return []
+    schema = metadata.schema()
+    asked = [
+        (_source(field.source_id, want.schema, schema), field.transform, field.name)
+        for field in want.partitioning.fields
     ]
-    return stored == [
-        (schema.find_column_name(field.source_id), str(field.transform), field.direction, field.null_order)
-        for field in order.fields
+    if asked == [(field.source_id, field.transform, field.name) for field in metadata.spec().fields]:
+        return []
+    known = {
+        (field.source_id, str(field.transform)): field.field_id
+        for spec in metadata.partition_specs
+        for field in spec.fields
+    }
+    fresh = itertools.count(max(metadata.last_partition_id or 0, _LAST_BEFORE_PARTITIONS) + 1)
+    fields = [
+        PartitionField(source, known.get((source, str(transform))) or next(fresh), transform, name)
+        for source, transform, name in asked
     ]
+    same = next((spec for spec in metadata.partition_specs if list(spec.fields) == fields), None)
+    if same is not None:
+        return [SetDefaultSpecUpdate.model_validate({"spec-id": same.spec_id})]
+    number = max(spec.spec_id for spec in metadata.partition_specs) + 1
+    return [
+        AddPartitionSpecUpdate(spec=PartitionSpec(*fields, spec_id=number)),
+        SetDefaultSpecUpdate.model_validate({"spec-id": LAST_ADDED}),
+    ]
+
+
+def _order_updates(metadata: TableMetadata, want: Wanted) -> Sequence[TableUpdate]:
+    if want.sorting is None:
+        return []
+    schema = metadata.schema()
+    fields = [
+        field.model_copy(update={"source_id": _source(field.source_id, want.schema, schema)})
+        for field in want.sorting.fields
+    ]
+    current = metadata.sort_order_by_id(metadata.default_sort_order_id)
+    if current is not None and list(current.fields) == fields:
+        return []
+    same = next((order for order in metadata.sort_orders if list(order.fields) == fields), None)
+    if same is not None:
+        return [SetDefaultSortOrderUpdate.model_validate({"sort-order-id": same.order_id})]
+    number = max((order.order_id for order in metadata.sort_orders), default=0) + 1
+    order = SortOrder(*fields, order_id=number)
+    return [
+        AddSortOrderUpdate.model_validate({"sort-order": order}),
+        SetDefaultSortOrderUpdate.model_validate({"sort-order-id": LAST_ADDED}),
+    ]
+
+
+def _source(source_id: int, contract: Schema, table: Schema) -> int:
+    """The table's id of a column that the contract's schema numbers otherwise."""
+    return table.find_field(contract.find_column_name(source_id) or "").field_id

@@ -75,6 +75,18 @@ def contract_schema(contract: SchemaObject) -> Schema:
     return assign_fresh_schema_ids(Schema(*columns, identifier_field_ids=_identifier(contract, columns)))
 
 
+def column_ids(contract: SchemaObject) -> dict[str, str]:
+    """The ODCS ids of columns, nested ones included: `address.city` -> id; those without one are left out."""
+    return dict(_column_ids(contract.properties, ""))
+
+
+def _column_ids(properties: Sequence[Property], path: str) -> Iterator[tuple[str, str]]:
+    for item in properties:
+        if item.id:
+            yield f"{path}{item.column}", item.id
+        yield from _column_ids(item.properties, f"{path}{item.column}.")
+
+
 def partition_spec(texts: Sequence[str], schema: Schema) -> PartitionSpec:
     """The partitioning of a new table: `day(created)`, `bucket(16, id)`, `country`.
 
@@ -99,23 +111,6 @@ def sort_order(texts: Sequence[str], schema: Schema) -> SortOrder:
         FatalError: a text that is no transform of a column of the schema.
     """
     return SortOrder(*(_sort_field(text, schema) for text in texts)) if texts else UNSORTED_SORT_ORDER
-
-
-def schema_differences(stored: Schema, wanted: Schema) -> list[str]:
-    """How a table's columns differ from the contract's, one line each; empty: files of one fit the other."""
-    have = {field.name: field for field in stored.fields}
-    want = {field.name: field for field in wanted.fields}
-    differences = [f"column {name} is not in the table" for name in want.keys() - have.keys()]
-    differences += [f"column {name} is not in the contract" for name in have.keys() - want.keys()]
-    for name in [name for name in want if name in have]:
-        found, expected = _shape(have[name].field_type), _shape(want[name].field_type)
-        if found != expected:
-            differences.append(f"column {name} is {found} in the table and {expected} in the contract")
-        elif have[name].required and not want[name].required:
-            differences.append(f"column {name} is required in the table and optional in the contract")
-    if not differences and list(have) != list(want):
-        differences.append("the columns come in another order")
-    return sorted(differences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +189,3 @@ def _sort_field(text: str, schema: Schema) -> SortField:
         direction=SortDirection.DESC if (direction or "").lower() == "desc" else SortDirection.ASC,
         null_order=None if nulls is None else NullOrder(f"nulls-{nulls.lower()}"),
     )
-
-
-def _shape(kind: IcebergType) -> str:
-    """A type without field ids."""
-    match kind:
-        case StructType():
-            return f"struct<{', '.join(f'{field.name}: {_shape(field.field_type)}' for field in kind.fields)}>"
-        case ListType():
-            return f"list<{_shape(kind.element_type)}>"
-        case MapType():
-            return f"map<{_shape(kind.key_type)}, {_shape(kind.value_type)}>"
-        case _:
-            return str(kind)

@@ -22,7 +22,7 @@ from dativo_engine.commits import quarantine
 from dativo_engine.commits.data_files import last_sequence_number, live_entries, stored_rows, to_data_file
 from dativo_engine.commits.fence import Edit, Place
 from dativo_engine.commits.keys import KeySearch
-from dativo_engine.commits.layout import Wanted, check_fits, check_unmoved, layout_of, wanted
+from dativo_engine.commits.layout import Step, Wanted, check_unmoved, layout_of, next_step, wanted
 from dativo_engine.commits.merge import Merged
 from dativo_engine.commits.mergestep import MergeStep, change_layout, merge_rule
 from dativo_engine.commits.stamp import StampCodec, standing
@@ -94,9 +94,16 @@ class Target:
         return self.place.name
 
     @cached_property
+    def step(self) -> Step:
+        """What the run's commit changes in the table besides its rows."""
+        if self.base is None:
+            return Step(self.want.creation())
+        return next_step(self.name, self.base.metadata, self.want, self.run.job.job.schema_evolution)
+
+    @property
     def metadata(self) -> TableMetadata:
-        """The base's, or as the table will be created."""
-        return self.want.creation() if self.base is None else self.base.metadata
+        """The table as it will be: what files are written for."""
+        return self.step.metadata
 
     @cached_property
     def before(self) -> Stamp | None:
@@ -138,7 +145,7 @@ class Target:
 
     def moves(self, stamp: Stamp) -> bool:
         """Whether the run changes anything in the table, were it only the job's cursor."""
-        if self.staged or self.before is None:
+        if self.staged or self.before is None or self.step.updates:
             return True
         replaces = self.run.mode == "replace" and self.base is not None and stored_rows(self.base.metadata) > 0
         return replaces or self._moves_cursor(stamp)
@@ -162,17 +169,19 @@ class Target:
             message = f"{self.name}: another run of job {self.run.job.name} committed first"
             raise CommitConflictError(message)
         if table is not None:
-            check_unmoved(self.name, self.metadata, table.metadata)
+            check_unmoved(self.name, self.base.metadata if self.base else self.metadata, table.metadata)
             self._check_keys(table)
         added, removed = self._merge(table) if self.merges else (list(self.staged.values()), self._removed(table))
-        if not (added or removed) and self.before is not None and not self._moves_cursor(stamp):
+        if not (added or removed or self.step.updates) and not self._moves_cursor(stamp):
             return None
+        properties = self.want.all_properties(self.metadata.schema())
         return Edit(
+            updates=() if table is None else self.step.updates,
             added=[to_data_file(file, self.metadata.spec()) for file in added],
             removed=removed,
             marks=sealed(stamp, self.run.codec),
             carried=stamps,
-            properties={} if table is None else _changed(table.properties, self.want.properties),
+            properties={} if table is None else _changed(table.properties, properties),
         )
 
     def discard(self) -> None:
@@ -259,8 +268,8 @@ def look(run: Run, name: TableName, stream: ResolvedStream, mirror: Mirror) -> T
     base = place.load()
     if base is None:
         return Target(run, stream, place, want, base)
-    check_fits(name, base, want)
-    return Target(run, stream, place, want, base, None if is_quarantine else _expected(run, name, base, mirror))
+    expected = None if is_quarantine else _expected(run, name, base, mirror)
+    return Target(run, stream, place, want, base, expected)
 
 
 def _expected(run: Run, name: TableName, table: Table, mirror: Mirror) -> str | None:
