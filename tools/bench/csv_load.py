@@ -153,9 +153,8 @@ def report(
 
 
 def _median_ratio(pairs: Sequence[tuple[Measurement, Measurement]], figure: str) -> float:
-    """The second's median over the first's."""
-    first, second = (statistics.median(getattr(run, figure) for run in runs) for runs in zip(*pairs, strict=True))
-    return second / first
+    """The median over the pairs of second / first: what slows the machine for a while slows both of a pair."""
+    return statistics.median(getattr(second, figure) / getattr(first, figure) for first, second in pairs)
 
 
 def _row(name: str, runs: Sequence[Measurement]) -> str:
