@@ -137,7 +137,6 @@ CROSS_CHECKS = [
     (ORDERS, "mode: append", "mode: append\n  branch: globex", 16, "does not belong to tenant 'acme'"),
     (ORDERS, "mode: append", "mode: append\n  branch: acme_eu", 16, "write acme or acme__..."),
     (ORDERS, "mode: append", "mode: append\n  branch: acme__../main", 16, "no branch name"),
-    (ORDERS, "mode: append", "mode: append\n  publish: {to: main}", 16, "does not belong"),
     (ORDERS, "mode: append", "mode: append\n  namespace: globex.raw", 16, "does not belong"),
     (ORDERS, "mode: append", "mode: append\n  namespace: acme/../globex", 16, "no namespace"),
     (ORDERS, "mode: append", "mode: append\n  table: a/b", 16, "not allowed"),
@@ -172,6 +171,51 @@ def test_what_does_not_fit_together_is_told(
     found = told(project.examine(name))
 
     assert any(one.startswith(f"{Path(name).name}:{line}: ") and says in one for one in found), found
+
+
+def test_a_recipe_takes_a_number_from_a_variable(project: ProjectFolder):
+    project.change("connectors/shop.yaml", "page_size: 50", "page_size: ${PAGE_SIZE}")
+    project.variables["PAGE_SIZE"] = "20"
+
+    options = project.examine(API).jobs[0].options
+
+    assert options is not None
+    assert options.model_dump() == {"page_size": 20}
+
+
+HOSTILE = [
+    "../globex", "globex/../acme", "/etc", "..", ".", "", "globex", "main", "a/b", "acme\\x", "acme\u202egx",
+    "ACME", "acme;drop", "acme globex", "global", "*", "acme\\0", "_acme", "%2e%2e", "acme.", "-acme",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "acme__eu", "acme__"])
+def test_a_hostile_tenant_id_loads_nothing(project: ProjectFolder, name: str):
+    project.change(ORDERS, "tenant_id: acme", f'tenant_id: "{name}"')
+
+    loaded = project.examine()
+
+    assert not loaded.jobs
+    assert loaded.problems[0].position.line == 1
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("field", ["branch", "namespace", "publish"])
+def test_a_hostile_branch_or_namespace_loads_nothing(project: ProjectFolder, field: str, name: str):
+    value = f'{{to: "{name}"}}' if field == "publish" else f'"{name}"'
+    project.change(ORDERS, "  mode: append", f"  mode: append\n  {field}: {value}")
+
+    loaded = project.examine()
+
+    assert not loaded.jobs
+    assert {problem.position.line for problem in loaded.problems} == {16}
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name not in ("globex", "main", "global")])
+def test_a_hostile_job_name_loads_nothing(project: ProjectFolder, name: str):
+    project.change(ORDERS, "tenant_id: acme", f'tenant_id: acme\nname: "{name}"')
+
+    assert not project.examine().jobs
 
 
 def test_a_problem_in_a_recipe_is_told_in_the_recipe(project: ProjectFolder):

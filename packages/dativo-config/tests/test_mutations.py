@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from config_project import FILES, ProjectFolder
+from dativo_config.problems import render
 
 ENTRY = re.compile(r"^(?P<indent> *)(?P<dash>- )?(?P<key>[A-Za-z_]+): (?P<value>[^\[{].*)$")
 # Where a mutation of the value leaves a valid file, because any text is one.
@@ -260,6 +261,17 @@ def test_a_file_that_means_something_wrong_is_told_at_its_line(project: ProjectF
     problems = project.examine_all().problems
 
     assert line in {problem.position.line for problem in problems if problem.position.file == project.root / name}
+
+
+@pytest.mark.parametrize("mutator", MUTATORS, ids=lambda mutator: mutator.__name__)
+def test_no_problem_of_a_malformed_file_shows_a_secret_in_it(project: ProjectFolder, mutator: Mutator):
+    name = "jobs/acme/customers.yaml"
+    shop = "target:\n  mode: append\n  properties:\n    api_token: hunter2-token\n"
+    text = FILES[name].replace('"${secret:shop_key}"', "hunter2-key").replace("target:\n  mode: append\n", shop)
+    for mutant in mutator(text.splitlines()):
+        project.write(name, mutant.text)
+        shown = "\n".join(render(problem) for problem in project.examine(name).problems)
+        assert "hunter2" not in shown
 
 
 def test_the_mutators_make_at_least_300_files():

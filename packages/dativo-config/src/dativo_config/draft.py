@@ -79,7 +79,7 @@ class Draft:
 def read_draft(library: Library, path: Path) -> Draft | None:
     """The job file at `path`; None after telling why there is no reading it."""
     opened = library.open(path, "job")
-    job = opened and library.read(Block(Job, opened.document, interpolated=opened.paths))
+    job = opened and library.read(Block(Job, opened))
     return _Drafting(library, opened, job).draft() if opened and job else None
 
 
@@ -103,7 +103,7 @@ class _Drafting:
             opened=self.opened,
             job=job,
             tenant=project.tenant(job.tenant_id),
-            name=job.name or self.opened.document.path.stem,
+            name=self.opened.document.path.stem if job.name is None else job.name,
             spec=spec,
             recipe=recipe,
             target_recipe=target,
@@ -181,7 +181,7 @@ class _Drafting:
     def _target_connection(self, recipe: RecipeFile | None) -> Connection | None:
         if self.job.target.connection is not None or recipe is None or not recipe.recipe.connection_template:
             return self.job.target.connection
-        return self.library.read(Block(Connection, recipe.document, ("connection_template",)))
+        return self.library.read(Block(Connection, recipe.opened, ("connection_template",)))
 
     def _block(
         self, spec: ConnectorSpec | None, name: str, recipe: RecipeFile | None, model: type[_Model] | None
@@ -196,19 +196,18 @@ class _Drafting:
                 self._tell(at, f"the connector '{spec.name}' takes no {name}", "remove it")
             return None
         defaults, come_from = self._defaults(spec, name, recipe)
-        block = Block(model, self.opened.document, at, own or {}, defaults, come_from, self.opened.paths)
-        return self.library.read(block)
+        return self.library.read(Block(model, self.opened, at, defaults, come_from))
 
     def _defaults(
         self, spec: ConnectorSpec, name: str, recipe: RecipeFile | None
-    ) -> tuple[dict[str, JsonValue], tuple[Document, ValuePath] | None]:
+    ) -> tuple[dict[str, JsonValue], tuple[Interpolated, ValuePath] | None]:
         """What a block holds where the job is silent, and where that stands."""
         if name == "credentials":
-            return self._credentials_in_variables(spec, recipe), (recipe.document, (name,)) if recipe else None
+            return self._credentials_in_variables(spec, recipe), (recipe.opened, (name,)) if recipe else None
         if recipe is None:
             return {}, None
         key = "connection_template" if name == "connection" else name
-        return getattr(recipe.recipe, key), (recipe.document, (key,))
+        return getattr(recipe.recipe, key), (recipe.opened, (key,))
 
     def _credentials_in_variables(self, spec: ConnectorSpec, recipe: RecipeFile | None) -> dict[str, JsonValue]:
         """Credentials that vendors' variables hold; only where those can belong to one tenant alone."""

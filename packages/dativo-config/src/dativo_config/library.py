@@ -29,7 +29,12 @@ class RecipeFile:
     """A connector recipe and where it stands."""
 
     recipe: Recipe
-    document: Document
+    opened: Interpolated
+
+    @property
+    def document(self) -> Document:
+        """The recipe as values and places."""
+        return self.opened.document
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,8 @@ class Library:
         """The recipe at a path; its problems are told the first time."""
         if path not in self._recipes:
             opened = self.open(path, "recipe")
-            recipe = opened and self.read(Block(Recipe, opened.document, interpolated=opened.paths))
-            self._recipes[path] = RecipeFile(recipe, opened.document) if opened and recipe else None
+            recipe = opened and self.read(Block(Recipe, opened))
+            self._recipes[path] = RecipeFile(recipe, opened) if opened and recipe else None
         return self._recipes[path]
 
     def runner(self, path: Path) -> RunnerFileRead | None:
@@ -105,7 +110,7 @@ class Library:
             self._runners[path] = None
             missing = path == self.project.runner_file and not path.exists()
             opened = None if missing else self.open(path, "runner")
-            file = opened and self.read(Block(RunnerFile, opened.document, interpolated=opened.paths))
+            file = opened and self.read(Block(RunnerFile, opened))
             if opened and file:
                 self._runners[path] = RunnerFileRead(file.runner, opened.document)
         return self._runners[path]

@@ -23,7 +23,7 @@ from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Runner, Shared
 from dativo_config.problems import ConfigError, Position, Problem
-from dativo_config.project import Project, find_root, job_files, open_project
+from dativo_config.project import Project, find_root, open_project, yaml_files
 from dativo_config.resolve import resolve
 from dativo_config.walls import Walls, opened_folders
 
@@ -106,10 +106,10 @@ def examine(
 ) -> Loaded:
     """As `load`, but with the problems beside the jobs that have none."""
     settings = settings or LoadSettings()
-    library = Library(_project(paths[0], settings), connectors, settings.environment)
-    files = [file for path in paths for file in (job_files(path) if path.is_dir() else [path])]
-    if not files:
-        library.findings.add([Problem(Position(paths[0]), "", "no job file (*.yaml) lies in this folder")])
+    library = Library(_project(paths[0] if paths else Path(), settings), connectors, settings.environment)
+    files = [file for path in paths for file in (yaml_files(path) if path.is_dir() else [path])]
+    empty = [path for path in paths if path.is_dir() and not yaml_files(path)]
+    library.findings.add(Problem(Position(path), "", "no job file (*.yaml) lies in this folder") for path in empty)
     return _examine(library, files, settings)
 
 
@@ -122,13 +122,13 @@ def examine_project(
         root, environment=settings.environment, state=settings.state_dir, secrets=settings.secrets_dir
     )
     library = Library(project, connectors, settings.environment)
-    for path in sorted(project.yaml_files("assets")):
+    for path in yaml_files(project.root / "assets", deep=True):
         library.contract(path)
-    for path in sorted(project.yaml_files("connectors")):
+    for path in yaml_files(project.root / "connectors", deep=True):
         library.recipe(path)
     if (runner := library.runner(project.runner_file)) is not None:
         library.findings.add(check_schedules(runner, project))
-    return _examine(library, list(project.job_files()), settings)
+    return _examine(library, project.job_files(), settings)
 
 
 def _examine(library: Library, files: Sequence[Path], settings: LoadSettings) -> Loaded:
@@ -165,23 +165,16 @@ def _cross_checks(draft: Draft, shared: Shared, settings: LoadSettings) -> Itera
 def _neighbours(library: Library, drafts: Sequence[Draft], files: Sequence[Path]) -> list[Draft]:
     """The project's other jobs that could meet these; problems of theirs are told when they are loaded themselves."""
     project = library.project
-    walled = all(_first_level(draft, stream_table) == draft.tenant.id for draft, stream_table in _tables(drafts))
-    folders: Iterable[str | None] = sorted({draft.tenant.id for draft in drafts}) if walled else [None]
+    tables = [(draft, table) for draft in drafts for stream in draft.streams if (table := table_of(draft, stream))]
+    if all(draft.tenant.owns(table.namespace[0]) for draft, table in tables):
+        tenants = {draft.tenant.id for draft in drafts} & project.tenants
+        candidates = [file for tenant in sorted(tenants) for file in yaml_files(project.jobs_folder / tenant)]
+    else:
+        candidates = project.job_files()
     loaded = {file.absolute() for file in files}
     quiet = Library(project, library.connectors, library.variables)
-    others = (file for folder in folders for file in project.job_files(folder) if file.absolute() not in loaded)
+    others = (file for file in candidates if file.absolute() not in loaded)
     return [draft for file in others if (draft := read_draft(quiet, file))]
-
-
-def _tables(drafts: Sequence[Draft]) -> Iterable[tuple[Draft, TableName]]:
-    for draft in drafts:
-        for stream in draft.streams:
-            if table := table_of(draft, stream):
-                yield draft, table
-
-
-def _first_level(draft: Draft, table: TableName) -> str:
-    return draft.tenant.id if draft.tenant.owns(table.namespace[0]) else table.namespace[0]
 
 
 def _met(all_feeds: Mapping[TableName, Sequence[Feed]]) -> frozenset[TableName]:

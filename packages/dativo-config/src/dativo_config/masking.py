@@ -16,6 +16,7 @@ _SECRET_WORDS = (
     "credential", "dsn", "authorization", "headers", "connection_string", "signature",
 )  # fmt: skip
 _SECRET_NAME = re.compile("|".join(_SECRET_WORDS), re.IGNORECASE)
+_TOLD_IN_TEXT = re.compile(rf"(?:{'|'.join(_SECRET_WORDS)})\w*['\"]?\s*[:=\s]\s*\S", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{(secret:)?[\w.-]+\}")
 _USER_INFO = re.compile(r"(?<=://)[^/\s'\"@]+(?=@)")
 _QUERY_SECRET = re.compile(
@@ -28,6 +29,11 @@ def names_secret(key: str) -> bool:
     """Whether values under `key` are to be hidden; a slip of the pen (`pasword`) counts too."""
     folded = key.lower().replace("-", "_")
     return bool(_SECRET_NAME.search(folded)) or bool(difflib.get_close_matches(folded, _SECRET_WORDS, 1, 0.8))
+
+
+def tells_secret(text: str) -> bool:
+    """Whether a text under any key may hold a secret: a line that lost its colon (`password x`) is such a text."""
+    return bool(_TOLD_IN_TEXT.search(text))
 
 
 def mask_line(text: str, line: int, root: Node | None) -> str:
@@ -60,10 +66,12 @@ def _secret_spans(node: Node, line: int, length: int, *, hidden: bool = False) -
     """The columns (from 0) on `line`, `length` long, of scalars that stand under a secret's name."""
     if not node.start[0] <= line <= node.end[0]:
         return
-    for key, child in node.children.items():
+    for key, child in (*node.children.items(), *node.left_out):
         secret = hidden or (isinstance(key, str) and names_secret(key))
         yield from _secret_spans(child, line, length, hidden=secret)
-    if node.children or not hidden or (isinstance(node.value, str) and _REFERENCE.fullmatch(node.value)):
+    if isinstance(node.value, str):
+        hidden = (hidden or tells_secret(node.value)) and not _REFERENCE.fullmatch(node.value)
+    if node.children or not hidden:
         return
     if isinstance(node.value, str | int | float) and not isinstance(node.value, bool):
         start = node.start[1] - 1 if node.start[0] == line else 0

@@ -32,6 +32,7 @@ class Node:
         end: the place behind its last character.
         children: values of a mapping by key, of a sequence by index.
         keys: where the keys of a mapping stand.
+        left_out: entries of a mapping that have no usable key: no values, but text of the file all the same.
         size: how many values it is made of, aliases expanded.
     """
 
@@ -40,6 +41,7 @@ class Node:
     end: Place
     children: dict[str | int, Node] = field(default_factory=dict[str | int, "Node"])
     keys: dict[str, Place] = field(default_factory=dict[str, Place])
+    left_out: list[tuple[str, Node]] = field(default_factory=list[tuple[str, "Node"]])
     size: int = 1
 
 
@@ -146,10 +148,12 @@ class _Composer:
         while not isinstance(item := self._next(), yaml.MappingEndEvent):
             key = self._key(item, node, path)
             child = self._node(self._next(), path if key is None else (*path, key))
-            if key is not None:
-                self._adopt(node, key, child, path)
-                node.keys[key] = _start(item)
-                values[key] = child.value
+            if key is None:
+                node.left_out.append((getattr(item, "value", ""), child))
+                continue
+            self._adopt(node, key, child, path)
+            node.keys[key] = _start(item)
+            values[key] = child.value
         node.end = _end(item)
         return node
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,20 +51,17 @@ class Project:
 
     def tenant_of(self, job_file: Path) -> str | None:
         """The `jobs/<tenant>/` folder that a job file lies in; "" directly in `jobs/`; None: it lies elsewhere."""
-        try:
-            parts = job_file.absolute().relative_to(self.jobs_folder).parts
-        except ValueError:
-            return None
-        return parts[0] if len(parts) > 1 else ""
+        written = Path(os.path.normpath(job_file.absolute()))
+        for file, folder in ((written, self.jobs_folder), (job_file.resolve(), self.jobs_folder.resolve())):
+            if file.is_relative_to(folder):
+                parts = file.relative_to(folder).parts
+                return parts[0] if len(parts) > 1 else ""
+        return None
 
-    def job_files(self, tenant_id: str | None = None) -> Iterator[Path]:
-        """Every job file, or one tenant's, in order."""
-        folder = self.jobs_folder / tenant_id if tenant_id else self.jobs_folder
-        yield from job_files(folder)
-
-    def yaml_files(self, folder: str) -> Iterator[Path]:
-        """The YAML files below a folder of the project (`assets`, `connectors`), in order."""
-        yield from job_files(self.root / folder)
+    def job_files(self) -> list[Path]:
+        """Every job file of every tenant, and those that lie in no tenant's folder, where none may."""
+        folders = [self.jobs_folder, *(self.jobs_folder / tenant for tenant in sorted(self.tenants))]
+        return [file for folder in folders for file in yaml_files(folder)]
 
     def resolve(self, text: str) -> Path:
         """The absolute path that a file of the project means by `text`."""
@@ -93,12 +91,22 @@ def find_root(start: Path, *, given: Path | None, environment: Mapping[str, str]
     return next((parent for parent in (folder, *folder.parents) if (parent / "jobs").is_dir()), folder)
 
 
-def job_files(folder: Path) -> Iterator[Path]:
-    """The job files below a folder, in order. Folders of other things, such as data, may lie beside them."""
-    for entry in sorted(folder.rglob("*")):
-        below = entry.relative_to(folder)
-        if entry.suffix in (".yaml", ".yml") and all(_seen(Path(part)) for part in below.parts) and entry.is_file():
-            yield entry
+def yaml_files(folder: Path, *, deep: bool = False) -> list[Path]:
+    """The YAML files in a folder, or also below it, in order. Names that begin with `.` or `_` are not looked at.
+
+    Jobs lie directly in their folder: below it there may be as much data as a tenant has.
+    """
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if _seen(entry))
+    except OSError:
+        return []
+    found: list[Path] = []
+    for entry in entries:
+        if deep and entry.is_dir() and not entry.is_symlink():
+            found += yaml_files(entry, deep=True)
+        elif entry.suffix in (".yaml", ".yml") and entry.is_file():
+            found.append(entry)
+    return found
 
 
 def _seen(path: Path) -> bool:

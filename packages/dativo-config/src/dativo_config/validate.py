@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dativo_config.document import Document
-from dativo_config.masking import names_secret
+from dativo_config.interpolate import Interpolated
+from dativo_config.masking import names_secret, tells_secret
 from dativo_config.modelpaths import belongs_to, keys_at
 from dativo_config.models.contract import JsonValue
 from dativo_config.nodes import ValuePath
@@ -57,22 +57,20 @@ class Block(Generic[_Model]):
     """One block of a file, to be read as a model.
 
     Attributes:
-        at: where the block stands in its document; () for all of it.
-        defaults: values for keys that the block leaves out, and the document and place they come from.
-        interpolated: paths in the document whose text came from variables.
+        at: where the block stands in its file; () for all of it.
+        defaults: values for keys that the block leaves out.
+        defaults_from: the file and the place they stand at; None: they stand in no file.
     """
 
     model: type[_Model]
-    document: Document
+    file: Interpolated
     at: ValuePath = ()
-    value: Mapping[str, JsonValue] | None = None
-    defaults: Mapping[str, JsonValue] | None = None
-    defaults_from: tuple[Document, ValuePath] | None = None
-    interpolated: frozenset[ValuePath] = frozenset()
+    defaults: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    defaults_from: tuple[Interpolated, ValuePath] | None = None
 
     def read(self) -> tuple[_Model | None, list[Problem]]:
         """The model, or every problem why there is none."""
-        value = {**(self.defaults or {}), **self._own()}
+        value = {**self.defaults, **self._own()}
         try:
             return self._validated(value), []
         except ValidationError as error:
@@ -85,9 +83,7 @@ class Block(Generic[_Model]):
         return None, self._problems(value, errors)
 
     def _own(self) -> Mapping[str, JsonValue]:
-        if self.value is not None:
-            return self.value
-        return cast("dict[str, JsonValue]", value_at(self.document.value, self.at) or {})
+        return cast("dict[str, JsonValue]", value_at(self.file.document.value, self.at) or {})
 
     def _validated(self, value: Mapping[str, JsonValue]) -> _Model:
         # As JSON and strictly: the text "3" is no number, but a list may be a tuple and a text an enum or a date.
@@ -100,7 +96,7 @@ class Block(Generic[_Model]):
         for error in errors:
             path = document_path(copy, error["loc"])
             text = value_at(copy, path)
-            if not (_NUMBERS.match(error["type"]) and (*self.at, *path) in self.interpolated and isinstance(text, str)):
+            if not (_NUMBERS.match(error["type"]) and isinstance(text, str) and self._is_from_variable(path)):
                 continue
             try:
                 _put(copy, path, read_scalar(text))
@@ -131,8 +127,8 @@ class Block(Generic[_Model]):
         return {(*path[:-1], hint.split("'")[1]) for path, hint in hints if hint}
 
     def _problem(self, value: Mapping[str, JsonValue], path: ValuePath, errors: list[ErrorDetails]) -> Problem:
-        document, at = self._home(path)
-        full = (*at, *path)
+        file, at = self._home(path)
+        document, full = file.document, (*at, *path)
         if errors[0]["type"] == "missing":
             return document.problem(full, "is required and missing")
         if errors[0]["type"] == "extra_forbidden":
@@ -143,11 +139,15 @@ class Block(Generic[_Model]):
         message, hint = self._told(value_at(value, path), path, errors)
         return document.problem(full, message, hint=hint)
 
-    def _home(self, path: ValuePath) -> tuple[Document, ValuePath]:
+    def _home(self, path: ValuePath) -> tuple[Interpolated, ValuePath]:
         """Which file a value came from, and where its block stands there."""
-        if self.defaults_from and path and path[0] not in self._own() and path[0] in (self.defaults or {}):
+        if self.defaults_from and path and path[0] not in self._own() and path[0] in self.defaults:
             return self.defaults_from
-        return self.document, self.at
+        return self.file, self.at
+
+    def _is_from_variable(self, path: ValuePath) -> bool:
+        file, at = self._home(path)
+        return (*at, *path) in file.paths
 
     def _told(self, value: JsonValue, path: ValuePath, errors: list[ErrorDetails]) -> tuple[str, str]:
         error = errors[0]
@@ -176,9 +176,10 @@ class Block(Generic[_Model]):
             return "nothing"
         if isinstance(value, dict | list):
             return "a map" if isinstance(value, dict) else "a list"
-        if (*self.at, *path) in self.interpolated:
+        if self._is_from_variable(path):
             return "the value of a variable"
-        if any(isinstance(step, str) and names_secret(step) for step in (*self.at, *path)):
+        told = isinstance(value, str) and tells_secret(value)
+        if told or any(isinstance(step, str) and names_secret(step) for step in (*self.at, *path)):
             return "a text" if isinstance(value, str) else "a number or boolean"
         if isinstance(value, bool):
             return "true" if value else "false"

@@ -55,7 +55,8 @@ class Walls:
             return "goes through `..`"
         base = _fixed_part(path)
         wild = path.parts[len(base.parts) :]
-        return next(filter(None, (self._of(start, wild, contents=contents) for start in (base, _followed(base)))), "")
+        starts = {base, _followed(base)}
+        return next(filter(None, (self._of(start, wild, contents=contents) for start in starts)), "")
 
     def _of(self, base: Path, wild: Sequence[str], *, contents: bool) -> str:
         path = PurePath(base, *wild)
