@@ -105,7 +105,7 @@ def seaweedfs() -> Generator[S3Server]:
             f"-master.port={master}",
             "-master.volumeSizeLimitMB=64",
             f"-volume.port={volume}",
-            "-volume.max=50",
+            "-volume.max=1000",
             "-filer",
             f"-filer.port={filer}",
             "-s3",

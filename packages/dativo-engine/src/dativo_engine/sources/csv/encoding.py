@@ -6,8 +6,6 @@ import codecs
 import io
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from dativo_engine.sources.files.opened import fill
 
 if TYPE_CHECKING:
@@ -27,16 +25,6 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(_MARKING, _mark)
-
-
-def is_utf8(data: memoryview) -> bool:
-    """Whether all of it is UTF-8, at the speed of memory."""
-    offsets = pa.py_buffer(len(data).to_bytes(8, "little").rjust(16, b"\0"))
-    try:
-        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(data)).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def mark_bad_bytes(data: memoryview) -> bytes:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dativo_engine.interfaces import Batch, Malformed, Position
+from dativo_engine.interfaces import Batch, Cursor, Malformed, Position
 from dativo_engine.sources.csv import types
 from dativo_engine.sources.csv.block import Block, BlockParser
-from dativo_engine.sources.csv.encoding import MARK, Transcoded, is_utf8, mark_bad_bytes
+from dativo_engine.sources.csv.encoding import MARK, Transcoded, mark_bad_bytes
 from dativo_engine.sources.csv.header import read_names
+from dativo_engine.sources.files.utf8 import is_utf8
 from dativo_engine.sources.files.window import Window
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class CsvReader:
         schema: what the contract says of the stream; None: every column is text.
         block_bytes: how much is parsed at once.
         record_bytes: how large one record may be.
+        resume: the cursor of the batch after which to go on; None: from the beginning.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class CsvReader:
         schema: SchemaObject | None,
         block_bytes: int = BLOCK_BYTES,
         record_bytes: int = 4 * BLOCK_BYTES,
+        resume: Cursor | None = None,
     ) -> None:
         self._opened = opened
         self._stream = stream
@@ -63,6 +67,8 @@ class CsvReader:
         self._has_marks = options.encoding not in UTF8
         self._records = 0
         self._told_bytes = 0
+        if resume is not None:
+            self._go_on(resume)
 
     def batches(self) -> Generator[Batch, None, None]:
         """The file's records in order, one batch per block.
@@ -79,9 +85,21 @@ class CsvReader:
                 batch = self._batch(block, end - block.cut)
                 window.consume(end - block.cut)
                 if block.records:
-                    yield batch
+                    yield replace(batch, cursor=self._cursor())
             elif window.ended or not window.grow():
                 yield self._unclosed()
+
+    def _cursor(self) -> Cursor | None:
+        """Where the next batch begins: a place in the file, where text and file are the same bytes."""
+        if self._has_marks or not self._opened.is_plain:
+            return None
+        return Cursor({"offset": self._window.offset, "line": self._window.line, "records": self._records})
+
+    def _go_on(self, resume: Cursor) -> None:
+        offset, line, records = (cast("int", resume.value[name]) for name in ("offset", "line", "records"))
+        self._opened.start_at(offset)
+        self._window.start_over(offset=offset, line=line)
+        self._records, self._told_bytes = records, offset
 
     def _block_end(self) -> int:
         """Once a cell with a line break was seen, counting quotes saves parsing most blocks twice."""
@@ -130,15 +148,16 @@ class CsvReader:
         """Records with too few or too many cells. Their lines are found by their text, in order."""
         if not block.no_rows:
             return []
-        expected, found, at = len(self._names), [], 0
+        found: list[Malformed] = []
+        expected, at, behind, line = len(self._names), 0, 0, self._window.line
         text = self._window.view(0, used).tobytes()
+        break_ = b"\n" if b"\n" in text else b"\r"
         for row in block.no_rows:
-            at = max(text.find(row.text.encode(), at), at)
-            line = self._window.line + self._window.count_lines(at)
-            at += len(row.text.encode())
-            found.append(
-                self._reject(row.text, f"{row.cells} cells, expected {expected}", line=line, record=row.number)
-            )
+            raw, reason = row.text.encode(), f"{row.cells} cells, expected {expected}"
+            start = _find_lines(text, raw, behind)
+            line += text.count(break_, at, start)
+            at, behind = start, start + len(raw)
+            found.append(self._reject(row.text, reason, line=line, record=row.number))
         return found
 
     def _without_marks(
@@ -194,6 +213,17 @@ def infer_schema(opened: Opened, options: CsvOptions) -> pa.Schema:
     parser = BlockParser(types.columns(names, None, options), options, file=opened.file.name)
     window.fill()
     return parser.infer(window, window.last_line_end(), names) if names else pa.schema([])
+
+
+def _find_lines(text: bytes, raw: bytes, start: int) -> int:
+    """Where a record that fills whole lines begins, looked for from `start` on."""
+    at = text.find(raw, start)
+    while at >= 0:
+        before, after = text[at - 1 : at] if at else b"", text[at + len(raw) : at + len(raw) + 1]
+        if before in {b"", b"\n", b"\r"} and after in {b"", b"\n", b"\r"}:
+            return at
+        at = text.find(raw, at + 1)
+    return start
 
 
 def _as_line(row: Mapping[str, object], options: CsvOptions) -> str:

@@ -21,7 +21,7 @@ class CsvSource:
         self._settings = settings
         self._options = settings.options if isinstance(settings.options, CsvOptions) else CsvOptions()
         self._schemas = {stream.name: stream.schema for stream in settings.streams}
-        self._files = FileInputs(settings, SUFFIXES)
+        self._files = FileInputs(settings, SUFFIXES, resumable=True)
 
     def check(self) -> None:
         """Find the files and read the first byte of one."""
@@ -51,5 +51,6 @@ class CsvSource:
                 schema=self._schemas[stream],
                 block_bytes=min(BLOCK_BYTES, self._settings.memory_bytes // 16),
                 record_bytes=self._settings.memory_bytes // 4,
+                resume=split.resume,
             )
             yield from one_ahead(reader.batches())

@@ -28,12 +28,13 @@ class FilesPlan:
 
     files: Mapping[str, Sequence[File]]
     ends: Mapping[str, Cursor | None]
+    resumable: bool
 
     @property
     def splits(self) -> Iterator[Split]:
         """Stream by stream, in read order."""
         for stream, files in self.files.items():
-            yield from (_split(stream, file) for file in files)
+            yield from (_split(stream, file, resumable=self.resumable) for file in files)
 
     def close(self, committed: Mapping[str, Cursor] | None) -> None:
         """Files hold nothing open between runs."""
@@ -45,10 +46,12 @@ class FileInputs:
     Args:
         settings: the job's.
         suffixes: what names of data files end in, where an input is a folder.
+        resumable: whether the format can be read from within a file.
     """
 
-    def __init__(self, settings: SourceSettings, suffixes: tuple[str, ...]) -> None:
+    def __init__(self, settings: SourceSettings, suffixes: tuple[str, ...], *, resumable: bool = False) -> None:
         self._settings = settings
+        self._resumable = resumable
         self._suffixes = suffixes
         options = settings.options if isinstance(settings.options, FileOptions) else FileOptions()
         self._compression: Compression = options.compression
@@ -76,7 +79,7 @@ class FileInputs:
         plan = self._plan_changes if self._settings.incremental is not None else self._plan_all
         planned = {stream.name: plan(stream, starts.get(stream.name)) for stream in self._settings.streams}
         files = {name: files for name, (files, _) in planned.items()}
-        return FilesPlan(files, {name: end for name, (_, end) in planned.items()})
+        return FilesPlan(files, {name: end for name, (_, end) in planned.items()}, self._resumable)
 
     def sample(self, stream: StreamSettings) -> tuple[Split, str]:
         """The first file of a stream, and how many there are, for `discover`."""
@@ -168,7 +171,7 @@ class FileInputs:
         return http.HttpStorage()
 
 
-def _split(stream: str, file: File) -> Split:
+def _split(stream: str, file: File, *, resumable: bool = False) -> Split:
     """A URL may hold a signature, so it stays out of the payload: its name finds it among the inputs."""
     location = None if file.location.startswith(http.SCHEMES) else file.location
     return Split(
@@ -177,4 +180,5 @@ def _split(stream: str, file: File) -> Split:
         identity=str(file.fingerprint),
         payload={"name": file.name, "location": location},
         size=file.size,
+        resumable=resumable,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _MAGIC = {"gzip": (b"\x1f\x8b",), "zstd": (b"\x28\xb5\x2f\xfd",), "bz2": (b"BZh",)}
 _BZ2_BLOCK = b"1AY&SY"
 _MAGIC_BYTES = 10
+_SKIP_BYTES = 1024 * 1024
 
 
 class Opened(io.RawIOBase):
@@ -58,6 +59,23 @@ class Opened(io.RawIOBase):
         count = len(head) + fill(self._raw, memoryview(buffer)[len(head) :])
         self.consumed += count
         return count
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its bytes are the text itself, so that a place in one is a place in the other."""
+        return self._unpacked is None
+
+    def start_at(self, offset: int) -> None:
+        """Go to a place in a plain file; what comes before it is not read again where the storage can jump."""
+        if self._raw.seekable():
+            self._raw.seek(offset)
+            self._head = b""
+        else:
+            buffer = memoryview(bytearray(min(offset, _SKIP_BYTES)))
+            while self.consumed < offset:
+                if not self.take(buffer[: offset - self.consumed]):
+                    break
+        self.consumed = offset
 
     def close(self) -> None:
         if self._unpacked is not None and not self._unpacked.closed:

@@ -65,12 +65,15 @@ class S3Storage:
         """One GET, read as it arrives."""
         with self.told(location):
             opened = self.filesystem.open_input_stream(location.removeprefix(SCHEME), buffer_size=0)
-        return _Stream(opened, self, location)
+        return _Object(opened, self, location)
 
     def random_access(self, location: str) -> pa.NativeFile:
         """Ranges of it, one GET each."""
+        import pyarrow as pa
+
         with self.told(location):
-            return self.filesystem.open_input_file(location.removeprefix(SCHEME))
+            opened = self.filesystem.open_input_file(location.removeprefix(SCHEME))
+        return pa.PythonFile(_Object(opened, self, location), mode="r")
 
     def _info(self, path: str) -> FileInfo:
         with self.told(SCHEME + path):
@@ -109,7 +112,7 @@ class S3Storage:
         return ConnectionFailedError(f"{location}: {self.place} can't be reached or hung up: {_cause(text)}")
 
 
-class _Stream(io.RawIOBase):
+class _Object(io.RawIOBase):
     """An object's bytes, with errors of the transfer told like all others."""
 
     def __init__(self, opened: pa.NativeFile, storage: S3Storage, location: str) -> None:
@@ -123,6 +126,15 @@ class _Stream(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         with self._storage.told(self._location):
             return self._opened.readinto(buffer)
+
+    def seekable(self) -> bool:
+        return self._opened.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._opened.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._opened.tell()
 
     def close(self) -> None:
         self._opened.close()

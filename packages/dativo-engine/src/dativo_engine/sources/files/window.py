@@ -28,12 +28,14 @@ class Window:
         length: bytes of text in the buffer.
         ended: whether the source has no more.
         line: the number of the buffer's first line, counted from 1.
+        offset: bytes of text before the buffer's first; wrong once `replace` put other text in.
     """
 
     def __init__(self, source: io.RawIOBase, *, size: int, limit: int) -> None:
         self.length = 0
         self.ended = False
         self.line = 1
+        self.offset = 0
         self._source = source
         self._limit = limit
         self._buffer = bytearray(size + SPARE_BYTES)
@@ -84,6 +86,12 @@ class Window:
         self.line += self.count_lines(count)
         self._buffer[: self.length - count] = self._buffer[count : self.length]
         self.length -= count
+        self.offset += count
+
+    def start_over(self, *, offset: int, line: int) -> None:
+        """Forget what is in memory: the source now stands at `offset`, where `line` begins."""
+        self.length, self.ended = 0, False
+        self.offset, self.line = offset, line
 
     def line_end(self, start: int = 0) -> int:
         """Where the line that begins at `start` ends, its line break included."""

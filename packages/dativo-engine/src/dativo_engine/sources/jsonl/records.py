@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import json
 
 from dativo_engine.interfaces import Batch, Malformed, Position
+from dativo_engine.sources.files.utf8 import is_utf8
 from dativo_engine.sources.jsonl import types
 from dativo_engine.sources.jsonl.documents import Elements, Lines, Record
 
@@ -66,7 +67,7 @@ class JsonReader:
 
     def _read(self, text: bytes) -> pa.RecordBatch | None:
         """All values as one table; None: some of them do not fit."""
-        if not self._bulk:
+        if not self._bulk or not is_utf8(text):
             return None
         try:
             table = json.read_json(

@@ -57,7 +57,8 @@ def _open(file: File, data: pa.NativeFile) -> Generator[parquet.ParquetFile]:
     try:
         with parquet.ParquetFile(data, buffer_size=COLUMN_BUFFER_BYTES, pre_buffer=False) as table:
             yield table
-    except pa.ArrowInvalid as error:
+    # A page that can't be unpacked is an OSError of pyarrow's; those of a storage are told as the engine's own.
+    except (pa.ArrowInvalid, OSError) as error:
         message = f"{file.name}: can't be read as Parquet, it is damaged or something else: {error}"
         raise FatalError(message) from error
 
