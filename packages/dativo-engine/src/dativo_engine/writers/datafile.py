@@ -78,14 +78,14 @@ class DataFile:
         return self._sink.tell()
 
     def write(self, rows: pa.Table) -> None:
-        """Append row groups.
+        """Append row groups of about the same size.
 
         Raises:
             RetryableError, FatalError: the file system failed.
         """
-        group = min(ROW_GROUP_ROWS, ROW_GROUP_BYTES * rows.num_rows // max(rows.nbytes, 1))
+        groups = max(round(rows.num_rows / ROW_GROUP_ROWS), rows.nbytes // ROW_GROUP_BYTES, 1)
         with writing(self.location):
-            self._parquet.write_table(rows, row_group_size=max(group, 1))
+            self._parquet.write_table(rows, row_group_size=-(-rows.num_rows // groups))
         self._rows += rows.num_rows
         self._nans.update(count_nans(rows, self._form.leaves))
 
@@ -100,7 +100,7 @@ class DataFile:
             self._parquet.close()
             size = self._sink.tell()
             self._sink.close()
-            self._form.storage.publish(self.location)
+            self._form.storage.publish(self.location, size=size)
         footer = self._parquet.writer.metadata
         known = file_statistics(footer, self._form.leaves, self._form.plan)
         return StagedFile(

@@ -35,8 +35,8 @@ from dativo_engine.writers.sort import Sorting
 from dativo_engine.writers.spill import Spill
 from dativo_engine.writers.storage import Storage, writing
 
-# Arranging holds the rows twice; an Arrow array of text holds at most 2 GiB.
-ARRANGED_SHARE = 0.4
+# Arranging holds the rows twice, while others are gathered; an Arrow array of text holds at most 2 GiB.
+ARRANGED_SHARE = 0.3
 ARRANGED_MOST = 512 * 1024 * 1024
 # A partition with less than this waits on disk for more. Sorted rows wait longer: each time they are a file.
 ROW_GROUP_LEAST = 4 * 1024 * 1024
@@ -123,11 +123,12 @@ class _ParquetWriter:
             RetryableError, FatalError: the file system failed.
         """
         self._hand_over(last=True)
+        self._lanes.drain()
         if self._spill is not None:
             for rows, partitions in self._spill.drain(self._share):
                 self._arrange(rows, partitions, last=True)
+                self._lanes.drain()
             self._drop_spill()
-        self._lanes.drain()
         for lane in range(self._lanes.count):
             self._lanes.submit(lane, partial(self._finish_all, lane), size=0)
         self._lanes.drain()
@@ -135,7 +136,7 @@ class _ParquetWriter:
         staged = [file for _, _, file in sorted(self._staged, key=lambda entry: entry[:2])]
         self._staged.clear()
         with writing(self._layout.location):
-            self._storage.force_folders((file.path for file in staged), root=self._layout.location)
+            self._storage.settle()
         return staged
 
     def abort(self) -> None:
@@ -193,8 +194,7 @@ class _ParquetWriter:
         """Spill these partitions' rows. Later rows of them have to follow, or they would overtake these."""
         if self._spill is None:
             self._spill = Spill(rows.schema, folder=self._spill_folder)
-        chosen = np.isin(partitions, waiting)
-        self._spill.add(rows.filter(pa.array(chosen)), partitions[chosen])
+        self._spill.add(rows, partitions, chosen=np.isin(partitions, waiting))
         self._spilled = np.union1d(self._spilled, waiting)
 
     def _send(self, number: int, rows: pa.Table) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import ipc
 
@@ -20,7 +21,7 @@ from dativo_engine.writers.partition import Int64s
 from dativo_engine.writers.storage import writing
 
 # Small, as a partition's rows are read with all of the blocks they touch.
-BLOCK_BYTES = 512 * 1024
+BLOCK_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +62,29 @@ class Spill:
         self._rows = 0
         self._bytes = 0
 
-    def add(self, rows: pa.Table, partitions: Int64s) -> None:
-        """Keep rows that are sorted by partition.
+    def add(self, rows: pa.Table, partitions: Int64s, *, chosen: npt.NDArray[np.bool_]) -> None:
+        """Keep the chosen ones of rows that are sorted by partition.
 
         Raises:
             RetryableError, FatalError: the file system failed.
         """
-        numbers, starts = np.unique(partitions, return_index=True)
-        run = Run(numbers, np.append(starts, rows.num_rows).astype(np.int64), [0], [self._file.tell()])
+        numbers, starts = np.unique(partitions[chosen], return_index=True)
+        first_rows, places = [0], [self._file.tell()]
         block_rows = max(1, BLOCK_BYTES * rows.num_rows // max(rows.nbytes, 1))
-        for batch in rows.to_batches(max_chunksize=block_rows):
+        for start in range(0, rows.num_rows, block_rows):
+            block = rows.slice(start, block_rows).filter(pa.array(chosen[start : start + block_rows]))
+            if not block.num_rows:
+                continue
             sink = pa.BufferOutputStream()
             with ipc.new_stream(sink, self._schema, options=ipc.IpcWriteOptions(compression="lz4")) as stream:
-                stream.write_batch(batch)
+                stream.write_table(block)
             with writing(f"temporary file in {self._folder}"):
                 self._file.write(sink.getvalue())
-            run.first_rows.append(run.first_rows[-1] + batch.num_rows)
-            run.places.append(self._file.tell())
-        self._runs.append(run)
-        self._rows += rows.num_rows
-        self._bytes += rows.nbytes
+            first_rows.append(first_rows[-1] + block.num_rows)
+            places.append(self._file.tell())
+            self._bytes += block.nbytes
+        self._rows += first_rows[-1]
+        self._runs.append(Run(numbers, np.append(starts, first_rows[-1]).astype(np.int64), first_rows, places))
 
     def drain(self, max_bytes: int) -> Iterator[tuple[pa.Table, Int64s]]:
         """All rows with their partitions, in tables of about `max_bytes`: lower partitions first, in each as they came.

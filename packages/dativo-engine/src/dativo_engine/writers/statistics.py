@@ -131,13 +131,13 @@ def _upper(kind: PrimitiveType, value: object, length: int | None) -> bytes | No
     """None: every value up to the greatest possible one begins like this one."""
     rounded = value
     if length is not None and isinstance(kind, StringType) and isinstance(value, str):
-        rounded = _rounded_up(value, length)
+        rounded = rounded_up(value, length)
     elif length is not None and isinstance(kind, BinaryType) and isinstance(value, bytes):
         rounded = truncate_upper_bound_binary_string(value, length)
     return None if rounded is None else to_bytes(kind, rounded)  # pyright: ignore[reportArgumentType]
 
 
-def _rounded_up(text: str, length: int) -> str | None:
+def rounded_up(text: str, length: int) -> str | None:
     """The first `length` characters, raised where something is cut off."""
     if len(text) <= length:
         return text
