@@ -139,16 +139,12 @@ def _examine(library: Library, files: Sequence[Path], settings: LoadSettings) ->
         library.findings.add(_cross_checks(draft, shared, settings))
     everyone = [*drafts, *_neighbours(library, drafts, files)]
     all_feeds = feeds(everyone)
+    met = _met(all_feeds)
     library.findings.add(check_job_names(drafts, everyone))
     library.findings.add(check_meetings(drafts, all_feeds))
     unsound = {problem.position.file for problem in library.findings.problems}
     jobs = [
-        resolve(
-            draft,
-            runner=runner and runner.runner,
-            walls=_walls(draft, shared),
-            shared_tables=_met(all_feeds),
-        )
+        resolve(draft, runner=runner and runner.runner, walls=_walls(draft, shared), shared_tables=met)
         for draft in drafts
         if not unsound & draft.files
     ]

@@ -45,6 +45,14 @@ class Project:
         except OSError:
             return frozenset()
 
+    @cached_property
+    def environment_forms(self) -> dict[str, frozenset[str]]:
+        """Which tenants each environment form stands for; one, or a problem."""
+        forms: dict[str, frozenset[str]] = {}
+        for tenant in map(self.tenant, self.tenants):
+            forms[tenant.environment_form] = forms.get(tenant.environment_form, frozenset()) | {tenant.id}
+        return forms
+
     def tenant(self, tenant_id: str) -> Tenant:
         """The tenant of that id in this project."""
         return Tenant(tenant_id, self.state_root, self.secrets_root)

@@ -71,7 +71,6 @@ class Walls:
         return "leads out of the project"
 
     def _inside(self, parts: Sequence[str], *, contents: bool) -> str:
-        others = self.project.tenants - {self.tenant_id}
         if not parts:
             return "takes in the whole project"
         if any(part.startswith(".") for part in parts):
@@ -80,13 +79,16 @@ class Walls:
             return "leads into the configs folder"
         if parts[0] in _FOLDERS_OF_ALL:
             return ""
-        second = parts[1] if len(parts) > 1 else "*" if contents else ""
-        other = next((other for other in sorted(others) if self._leads_to(parts[0], second, other)), None)
+        other = self._other_tenant(parts[0], parts[1] if len(parts) > 1 else "*" if contents else "")
         return f"leads into the folder of another tenant, '{other}'" if other else ""
 
-    def _leads_to(self, top: str, second: str, other: str) -> bool:
-        """Whether `<top>/<second>` can be another tenant's folder; a wildcard only if there is one."""
-        return second == other or (_matches(other, second) and (self.project.root / top / other).exists())
+    def _other_tenant(self, top: str, second: str) -> str:
+        """The other tenant whose folder `<top>/<second>` is; a wildcard only leads where there is a folder."""
+        if not _WILD & set(second):
+            return second if second in self.project.tenants - {self.tenant_id} else ""
+        folder = self.project.root / top
+        others = sorted(self.project.tenants - {self.tenant_id})
+        return next((other for other in others if _matches(other, second) and (folder / other).exists()), "")
 
 
 def opened_folders(templates: Sequence[str], tenant_id: str) -> tuple[Path, ...]:

@@ -43,13 +43,9 @@ def _tenant(draft: Draft, tenant_id: str | None) -> Iterator[Problem]:
     if tenant_id not in (None, found):
         yield draft.problem(at, f"{shown} is not the tenant that --tenant-id gives, '{tenant_id}'")
     form = draft.tenant.environment_form
-    twins = [
-        other
-        for other in sorted(draft.project.tenants - {found})
-        if draft.project.tenant(other).environment_form == form
-    ]
+    twins = draft.project.environment_forms.get(form, frozenset()) - {found}
     if twins:
-        yield draft.problem(at, f"{shown} and '{twins[0]}' are both {form} in variables; rename one of them")
+        yield draft.problem(at, f"{shown} and '{min(twins)}' are both {form} in variables; rename one of them")
 
 
 def _job_name(draft: Draft) -> Iterator[Problem]:
