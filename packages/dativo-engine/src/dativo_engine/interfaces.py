@@ -94,6 +94,7 @@ class Split:
         resumable: reading can start from a batch's cursor.
         identity: changes when the part's content does (path, size, time, ETag of a file).
         payload: the source's own description of the part.
+        resume: where in a resumable split to start: the cursor of the last batch that was kept; None: at its beginning.
         size: bytes to read, for the progress bar; None: not known.
     """
 
@@ -104,6 +105,7 @@ class Split:
     resumable: bool = False
     payload: JsonObject = field(default_factory=dict)
     size: int | None = None
+    resume: Cursor | None = None
 
 
 class Plan(Protocol):
