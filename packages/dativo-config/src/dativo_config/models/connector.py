@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, JsonValue
 from dativo_config.models.job import Engine, Model, RateLimits
 
 Role = Literal["source", "target"]
+Capability = Literal["resumable", "parallel", "malformed_records", "remote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class ConnectorSpec:
         local_paths: whether inputs may be paths on this machine (checked against the tenant's walls).
         allowed_in_cloud: whether `--mode cloud` takes it.
         reports_deletes: whether its batches can carry deletes.
+        capabilities: what else it can do, each proven by the conformance kit: `resumable` (a split is read on from a
+            batch's cursor), `parallel` (a stream has several splits, read in any order), `malformed_records` (what
+            is no row comes with its raw text), `remote` (it reads over a network).
         natural_key: streams whose primary key the connector knows, stream -> columns.
         extra: the pip extra that installs its driver; empty: none is needed.
         environment: vendor variables read in a project of one tenant, variable -> `credentials` field.
@@ -45,6 +49,7 @@ class ConnectorSpec:
     local_paths: bool = False
     allowed_in_cloud: bool = True
     reports_deletes: bool = False
+    capabilities: tuple[Capability, ...] = ()
     natural_key: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     extra: str = ""
     environment: dict[str, str] = field(default_factory=dict[str, str])

@@ -68,5 +68,6 @@ SPEC = ConnectorSpec(
     connection=S3Connection,
     incremental_strategies=INCREMENTAL_STRATEGIES,
     local_paths=True,
+    capabilities=("resumable", "parallel", "malformed_records", "remote"),
     environment=ENVIRONMENT,
 )

@@ -32,5 +32,6 @@ SPEC = ConnectorSpec(
     connection=S3Connection,
     incremental_strategies=INCREMENTAL_STRATEGIES,
     local_paths=True,
+    capabilities=("parallel", "malformed_records", "remote"),
     environment=ENVIRONMENT,
 )

@@ -13,5 +13,6 @@ SPEC = ConnectorSpec(
     connection=S3Connection,
     incremental_strategies=INCREMENTAL_STRATEGIES,
     local_paths=True,
+    capabilities=("parallel", "remote"),
     environment=ENVIRONMENT,
 )
