@@ -139,7 +139,7 @@ def _explain_branches(error: jsonschema_rs.ValidationError, path: Path, schema: 
     if any(not branch for branch in branches):
         present = [key for key in _known_keys(schema, _at(schema, error.schema_path[:-1])) if key in _keys(instance)]
         return [Complaint(path, f"expected exactly one of {', '.join(present)}; all of them are here")]
-    meant = [branch for branch in told if not any(item.path == path and _is_wrong_kind(item) for item in branch)]
+    meant = [items for items, branch in zip(told, branches, strict=True) if not _is_of_another_kind(branch, path)]
     if lacking and meant:
         meant = [branch for branch in meant if not any(item.lacks for item in branch)] or meant
     if meant:
@@ -153,8 +153,9 @@ def _kinds(error: jsonschema_rs.ValidationError) -> Sequence[str]:
     return error.kind.as_dict()["types"] if error.kind.name == "type" else ()
 
 
-def _is_wrong_kind(item: Complaint) -> bool:
-    return item.message.startswith("expected ") and ", found " in item.message
+def _is_of_another_kind(branch: Sequence[jsonschema_rs.ValidationError], path: Path) -> bool:
+    """Whether a form is a list where the value is a map, and the like: then it was not meant."""
+    return any(_kinds(error) and tuple(error.instance_path) == path for error in branch)
 
 
 def _keys(value: JsonValue) -> Iterable[str]:

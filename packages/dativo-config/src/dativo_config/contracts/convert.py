@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dativo_config.contracts.findings import Findings
 from dativo_config.contracts.flat import is_flat, to_standard
+from dativo_config.contracts.notes import Notes
 from dativo_config.contracts.read import read_contract
 from dativo_config.contracts.yaml_text import dump
 from dativo_config.document import Document
@@ -21,4 +21,4 @@ def convert(document: Document) -> str:
         raise ConfigError(problems)
     if not is_flat(document.value):
         return document.text
-    return dump(to_standard(document.value, Findings(document)).value)
+    return dump(to_standard(document.value, Notes(document)).value)

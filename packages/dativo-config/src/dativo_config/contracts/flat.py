@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 import jsonschema_rs
 
 from dativo_config.contracts.complaints import Complaint, complaints
-from dativo_config.contracts.findings import Findings, Path
+from dativo_config.contracts.notes import Notes, Path
 from dativo_config.contracts.types import TypeProblemError, column_type
 from dativo_config.models.asset import FlatAsset
 from dativo_config.models.contract import JsonValue, LogicalType
@@ -59,24 +59,24 @@ def _validator() -> jsonschema_rs.Draft202012Validator:
 
 @dataclass(slots=True)
 class Standard:
-    """A contract in the standard form, and where its parts stand in the flat document (see `Findings.origins`)."""
+    """A contract in the standard form, and where its parts stand in the flat document (see `Notes.origins`)."""
 
     value: dict[str, JsonValue]
     origins: dict[Path, Path] = field(default_factory=dict[Path, Path])
 
 
-def to_standard(value: Mapping[str, JsonValue], findings: Findings) -> Standard:
+def to_standard(value: Mapping[str, JsonValue], notes: Notes) -> Standard:
     """The standard form of a flat contract that keeps its schema. Notes what has no place in the standard form."""
     wrapped = "asset" in value
     asset = FlatAsset.model_validate(value["asset"] if wrapped else value)
-    return _Conversion(asset, ("asset",) if wrapped else (), findings).standard()
+    return _Conversion(asset, ("asset",) if wrapped else (), notes).standard()
 
 
 @dataclass(frozen=True, slots=True)
 class _Conversion:
     asset: FlatAsset
     base: Path
-    findings: Findings
+    notes: Notes
     origins: dict[Path, Path] = field(default_factory=dict[Path, Path])
 
     def standard(self) -> Standard:
@@ -127,8 +127,8 @@ class _Conversion:
         try:
             found = column_type(None, written, {})
         except TypeProblemError as error:
-            document = self.findings.document
-            self.findings.problems.append(document.problem(origin, error.message, hint=error.hint))
+            document = self.notes.document
+            self.notes.problems.append(document.problem(origin, error.message, hint=error.hint))
             return {"logicalType": "string"}
         if found.logical in _WITHOUT_PARTS:
             return {"logicalType": "string", "physicalType": "json"}
@@ -190,4 +190,4 @@ class _Conversion:
         return found
 
     def _refuse(self, path: Path, message: str, hint: str = "") -> None:
-        self.findings.problems.append(self.findings.document.problem(path, message, hint=hint))
+        self.notes.problems.append(self.notes.document.problem(path, message, hint=hint))

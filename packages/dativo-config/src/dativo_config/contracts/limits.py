@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import TypeAlias, cast
 
 from dativo_config.contracts.complaints import show
-from dativo_config.contracts.findings import Findings, Path
+from dativo_config.contracts.notes import Notes, Path
 from dativo_config.contracts.patterns import pattern_problem
 from dativo_config.models.contract import JsonValue, Limits, LogicalType
 from dativo_config.timezones import is_timezone
@@ -49,9 +49,9 @@ _PAIRS = (
 )
 
 
-def read_limits(options: Options, logical: LogicalType, path: Path, findings: Findings) -> Limits:
+def read_limits(options: Options, logical: LogicalType, path: Path, notes: Notes) -> Limits:
     """The limits that a property's options set. `path` is the options' own. Keeps what is right of them."""
-    return _Reading(options, logical, path, findings).limits()
+    return _Reading(options, logical, path, notes).limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Reading:
     options: Options
     logical: LogicalType
     path: Path
-    findings: Findings
+    notes: Notes
 
     def limits(self) -> Limits:
         self._check_names()
@@ -88,7 +88,7 @@ class _Reading:
         )
 
     def _refuse(self, option: str, message: str, hint: str = "") -> None:
-        self.findings.add((*self.path, option), message, hint=hint)
+        self.notes.add((*self.path, option), message, hint=hint)
 
     def _check_names(self) -> None:
         """The standard checks them only where there is a `logicalType`."""
@@ -96,7 +96,7 @@ class _Reading:
         for option in self.options:
             if option not in allowed:
                 takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
-                self.findings.add((*self.path, option), f"is no option of {self.logical}", hint=takes, key=True)
+                self.notes.add((*self.path, option), f"is no option of {self.logical}", hint=takes, key=True)
 
     def _check_bounds(self) -> None:
         for option in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):

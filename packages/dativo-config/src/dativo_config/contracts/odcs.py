@@ -7,8 +7,8 @@ from pathlib import Path as FilePath
 from typing import TypeAlias, cast
 
 from dativo_config.contracts.columns import read_properties
-from dativo_config.contracts.findings import Findings, Path
 from dativo_config.contracts.keys import read_order, refuse_twins
+from dativo_config.contracts.notes import Notes, Path
 from dativo_config.contracts.rules import Place, name_apart, read_rules
 from dativo_config.contracts.table_properties import table_properties
 from dativo_config.models.contract import Contract, JsonValue, Property, Rule, SchemaObject
@@ -18,13 +18,13 @@ Value: TypeAlias = Mapping[str, JsonValue]
 RESERVED_SUFFIX = "__rejected"
 
 
-def read_standard(value: Value, file: FilePath, findings: Findings) -> Contract:
+def read_standard(value: Value, file: FilePath, notes: Notes) -> Contract:
     """The contract that `value` says, once it keeps the standard's own schema. Notes what else is wrong with it."""
     items = cast("Sequence[Value]", value.get("schema") or [])
     if not items:
-        findings.add(("schema",), "the contract describes no object", hint="schema: [{name: ..., properties: [...]}]")
-    objects = tuple(_object(item, ("schema", index), findings) for index, item in enumerate(items))
-    refuse_twins([item.name for item in objects], ("schema",), "object", findings)
+        notes.add(("schema",), "the contract describes no object", hint="schema: [{name: ..., properties: [...]}]")
+    objects = tuple(_object(item, ("schema", index), notes) for index, item in enumerate(items))
+    refuse_twins([item.name for item in objects], ("schema",), "object", notes)
     description = cast("Value", value.get("description") or {})
     return Contract(
         path=file,
@@ -42,51 +42,51 @@ def read_standard(value: Value, file: FilePath, findings: Findings) -> Contract:
     )
 
 
-def _object(item: Value, path: Path, findings: Findings) -> SchemaObject:
+def _object(item: Value, path: Path, notes: Notes) -> SchemaObject:
     name = cast("str", item["name"])
     table = _text(item, "physicalName") or name
-    _check_table(table, (*path, "physicalName" if item.get("physicalName") else "name"), findings)
+    _check_table(table, (*path, "physicalName" if item.get("physicalName") else "name"), notes)
     written = cast("Sequence[Value]", item.get("properties") or [])
     at = (*path, "properties")
     if not written:
-        findings.add(at, "the object has no properties", hint="list its columns")
-    properties = read_properties(written, at, findings)
-    refuse_twins([column.name for column in properties], at, "property", findings)
-    refuse_twins([column.column for column in properties], at, "column", findings)
+        notes.add(at, "the object has no properties", hint="list its columns")
+    properties = read_properties(written, at, notes)
+    refuse_twins([column.name for column in properties], at, "property", notes)
+    refuse_twins([column.column for column in properties], at, "column", notes)
     return SchemaObject(
         name=name,
         table=table,
         properties=properties,
         description=_text(item, "description"),
-        primary_key=read_order(written, properties, at, "primaryKey", findings),
-        partition_columns=read_order(written, properties, at, "partitioned", findings),
-        sort_order=_sort_order(item, path, findings),
-        rules=_rules(item, written, properties, path, findings),
+        primary_key=read_order(written, properties, at, "primaryKey", notes),
+        partition_columns=read_order(written, properties, at, "partitioned", notes),
+        sort_order=_sort_order(item, path, notes),
+        rules=_rules(item, written, properties, path, notes),
         tags=_tags(item),
     )
 
 
-def _check_table(table: str, path: Path, findings: Findings) -> None:
+def _check_table(table: str, path: Path, notes: Notes) -> None:
     if table.lower().endswith(RESERVED_SUFFIX):
-        findings.add(path, f"names that end in `{RESERVED_SUFFIX}` are reserved for what a contract rejects")
+        notes.add(path, f"names that end in `{RESERVED_SUFFIX}` are reserved for what a contract rejects")
     elif not table.strip() or table.startswith(".") or any(c in "/\\" or not c.isprintable() for c in table):
-        findings.add(path, "is no name for a table", hint="letters, digits and `_`")
+        notes.add(path, "is no name for a table", hint="letters, digits and `_`")
 
 
 def _rules(
-    item: Value, written: Sequence[Value], properties: Sequence[Property], path: Path, findings: Findings
+    item: Value, written: Sequence[Value], properties: Sequence[Property], path: Path, notes: Notes
 ) -> tuple[Rule, ...]:
     columns = {column.name: column.column for column in properties}
     rules = read_rules(
-        cast("Sequence[Value]", item.get("quality") or []), Place((*path, "quality"), "", columns), findings
+        cast("Sequence[Value]", item.get("quality") or []), Place((*path, "quality"), "", columns), notes
     )
     for index, (column, text) in enumerate(zip(properties, written, strict=True)):
         place = Place((*path, "properties", index, "quality"), column.column, columns)
-        rules += read_rules(cast("Sequence[Value]", text.get("quality") or []), place, findings)
+        rules += read_rules(cast("Sequence[Value]", text.get("quality") or []), place, notes)
     return name_apart(rules)
 
 
-def _sort_order(item: Value, path: Path, findings: Findings) -> tuple[str, ...]:
+def _sort_order(item: Value, path: Path, notes: Notes) -> tuple[str, ...]:
     """The custom property `sortOrder`: a list, or a text with commas between the terms."""
     for index, custom in enumerate(cast("Sequence[Value]", item.get("customProperties") or [])):
         if custom["property"] != "sortOrder":
@@ -96,7 +96,7 @@ def _sort_order(item: Value, path: Path, findings: Findings) -> tuple[str, ...]:
             return (value.strip(),) if "(" in value else tuple(part.strip() for part in value.split(","))
         if isinstance(value, list) and all(isinstance(part, str) for part in value):
             return tuple(cast("list[str]", value))
-        findings.add((*path, "customProperties", index, "value"), "expected a list like [created desc, id]")
+        notes.add((*path, "customProperties", index, "value"), "expected a list like [created desc, id]")
     return ()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from dativo_config.contracts.complaints import show
-from dativo_config.contracts.findings import Findings, Path
+from dativo_config.contracts.notes import Notes, Path
 from dativo_config.contracts.patterns import pattern_problem
 from dativo_config.contracts.standard import COMPARISONS, OLDER_METRICS
 from dativo_config.models.contract import Comparison, JsonValue, Rule
@@ -51,11 +51,11 @@ class Place:
     """Every property's name -> its column, for rules over several of them."""
 
 
-def read_rules(items: Iterable[Item], place: Place, findings: Findings) -> list[Rule]:
+def read_rules(items: Iterable[Item], place: Place, notes: Notes) -> list[Rule]:
     """The rules of one `quality` list. Those of type text are documentation and give none."""
     found: list[Rule] = []
     for index, item in enumerate(items):
-        rule = _Reading(item, (*place.path, index), place, findings).rule()
+        rule = _Reading(item, (*place.path, index), place, notes).rule()
         if rule is not None:
             found.append(rule)
     return found
@@ -76,7 +76,7 @@ class _Reading:
     item: Item
     path: Path
     place: Place
-    findings: Findings
+    notes: Notes
 
     def rule(self) -> Rule | None:
         match self.item.get("type", "library"):
@@ -92,7 +92,7 @@ class _Reading:
                 return self._library()
 
     def _refuse(self, key: str, message: str, hint: str = "") -> None:
-        self.findings.add((*self.path, *([key] if key else [])), message, hint=hint)
+        self.notes.add((*self.path, *([key] if key else [])), message, hint=hint)
 
     def _sql(self) -> Rule | None:
         query = cast("str", self.item["query"]).strip()
@@ -133,15 +133,15 @@ class _Reading:
         for name, value in arguments.items():
             if name not in _ARGUMENTS[metric]:
                 takes = ", ".join(_ARGUMENTS[metric]) or "no arguments"
-                self.findings.add(
+                self.notes.add(
                     (*self.path, at, name), f"is no argument of {metric}", hint=f"it takes {takes}", key=True
                 )
             elif name == "pattern":
                 wrong = pattern_problem(value) if isinstance(value, str) else f"expected text, found {show(value)}"
                 if wrong:
-                    self.findings.add((*self.path, at, name), wrong)
+                    self.notes.add((*self.path, at, name), wrong)
             elif not isinstance(value, list) or not value:
-                self.findings.add((*self.path, at, name), f"expected a list of values, found {show(value)}")
+                self.notes.add((*self.path, at, name), f"expected a list of values, found {show(value)}")
         if metric == "invalidValues" and not arguments.keys() & {"validValues", "pattern"}:
             self._refuse(
                 "", "invalidValues needs to know the valid ones", "arguments: {validValues: [...]} or {pattern: ...}"
@@ -149,7 +149,7 @@ class _Reading:
         if metric == "duplicateValues":
             for index, name in enumerate(self._listed(arguments)):
                 if name not in self.place.columns:
-                    self.findings.add((*self.path, at, "properties", index), f"there is no property {show(name)}")
+                    self.notes.add((*self.path, at, "properties", index), f"there is no property {show(name)}")
 
     @staticmethod
     def _listed(arguments: Item) -> list[str]:

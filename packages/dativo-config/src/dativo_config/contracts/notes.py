@@ -14,7 +14,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(slots=True)
-class Findings:
+class Notes:
     """Collects problems of one document.
 
     Attributes:
@@ -25,11 +25,13 @@ class Findings:
     document: Document
     origins: Mapping[Path, Path] = field(default_factory=dict[Path, Path])
     problems: list[Problem] = field(default_factory=list[Problem])
+    _places: set[str] = field(default_factory=set[str])
 
     def add(self, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
         """Note a problem at a path of the standard form; the first at a place is the mistake, others follow from it."""
         problem = self.document.problem(self._origin(path), message, hint=hint, key=key)
-        if not problem.path or all(problem.path != other.path for other in self.problems):
+        if not problem.path or problem.path not in self._places:
+            self._places.add(problem.path)
             self.problems.append(problem)
 
     def add_complaints(self, complaints: Iterable[Complaint]) -> None:
