@@ -1,58 +1,13 @@
-"""The progress bar of a run: rows, bytes, rows a second, and the time left where the source's size is known."""
+"""Who watches a run: a progress bar on a terminal, else nobody."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TextIO, cast
+from typing import TextIO
 
 from dativo_engine.results import NoProgress, Progress
-from rich.console import Console
-from rich.file_proxy import FileProxy
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
-from rich.text import Text
-
-
-class RowsColumn(ProgressColumn):
-    """Rows read so far, and how many a second."""
-
-    def render(self, task: Task) -> Text:
-        """The two numbers of a task."""
-        rows: int = task.fields["rows"]
-        rate = rows / task.elapsed if task.elapsed else 0.0
-        return Text(f"{rows:,} rows  {rate:,.0f}/s")
-
-
-class BarProgress:
-    """A bar on standard error. Sizes add up; one that is not known makes it a bar without an end."""
-
-    def __init__(self, bar: Bar) -> None:
-        self._bar = bar
-        self._task = bar.add_task("reading", total=None, rows=0)
-        self._total: int | None = 0
-        self._rows = 0
-
-    def expect(self, size: int | None) -> None:
-        """Add a split's bytes to what is still to come."""
-        self._total = None if size is None or self._total is None else self._total + size
-        self._bar.update(self._task, total=self._total)
-
-    def advance(self, rows: int, size: int) -> None:
-        """Move on by what was read."""
-        self._rows += rows
-        self._bar.update(self._task, advance=size, rows=self._rows)
 
 
 @contextmanager
@@ -61,17 +16,7 @@ def watch(*, shown: bool) -> Generator[tuple[Progress, TextIO]]:
     if not shown:
         yield NoProgress(), sys.stderr
         return
-    console = Console(
-        stderr=True, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False, markup=False
-    )
-    columns = (
-        SpinnerColumn(),
-        RowsColumn(),
-        BarColumn(bar_width=24),
-        DownloadColumn(binary_units=True),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-    )
-    with Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        yield BarProgress(bar), cast("TextIO", FileProxy(console, sys.stderr))
+    from dativo_cli.bar import show_bar  # drawing takes rich, which a run off a terminal does without
+
+    with show_bar() as (progress, log):
+        yield progress, log

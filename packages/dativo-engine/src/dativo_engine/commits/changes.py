@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -75,6 +74,8 @@ class ChangeSet:
         memory_bytes: int,
         threads: int = 2,
     ) -> None:
+        import duckdb  # only merging pays for it
+
         self._rule = rule
         self._columns = list(columns)
         self._paths = [file.path.removeprefix("file://") for file in files]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tempfile
 from collections.abc import Generator, Iterator
@@ -10,23 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from dativo_engine.errors import AuthenticationError, ConnectionFailedError, FatalError, RetryableError
 from dativo_engine.sources.files.file import File
+from dativo_engine.sources.files.urls import public_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMES = ("http://", "https://")
 TIMEOUT = httpx.Timeout(30, connect=5)
 MAX_REDIRECTS = 5
 COPY_BYTES = 1024 * 1024
-# Parameters of presigned URLs: they change with every signature, and they are secrets.
-_SIGNATURE_PREFIXES = ("x-amz-", "x-goog-")
-_SIGNATURE_NAMES = frozenset({"signature", "sig", "expires", "awsaccesskeyid", "key-pair-id", "policy", "token"})
 
 
 def _client() -> httpx.Client:
@@ -46,6 +42,11 @@ class HttpStorage:
 
     def find(self, pattern: str, suffixes: tuple[str, ...]) -> Iterator[File]:  # noqa: ARG002 a URL is one file
         """The one file that a URL names."""
+        try:
+            urlsplit(pattern).port  # noqa: B018 asking for it checks it
+        except ValueError as error:
+            message = f"source.files: a URL can't be read: {error}"
+            raise FatalError(message) from error
         yield self.look(pattern)
 
     def look(self, location: str) -> File:
@@ -107,22 +108,6 @@ class _Body(io.RawIOBase):
     def close(self) -> None:
         self._response.close()
         super().close()
-
-
-def public_name(location: str) -> str:
-    """The URL without user, password and query: what may be shown.
-
-    Where the query chooses the content, a hash of it keeps two files apart; what signs a URL is not in the hash.
-    """
-    parts = urlsplit(location)
-    host = parts.netloc.rpartition("@")[2]
-    name = urlunsplit((parts.scheme, host, parts.path, "", ""))
-    chooses = [
-        (key, value)
-        for key, value in parse_qsl(parts.query, keep_blank_values=True)
-        if key.lower() not in _SIGNATURE_NAMES and not key.lower().startswith(_SIGNATURE_PREFIXES)
-    ]
-    return f"{name}#{hashlib.sha256(urlencode(chooses).encode()).hexdigest()[:12]}" if chooses else name
 
 
 def _file(location: str, response: httpx.Response) -> File:

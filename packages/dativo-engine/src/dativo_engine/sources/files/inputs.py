@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dativo_engine.errors import FatalError, RetryableError
 from dativo_engine.interfaces import Cursor, SourceSettings, Split, StreamSettings
-from dativo_engine.sources.files import http, s3
+from dativo_engine.sources.files import s3, urls
 from dativo_engine.sources.files.cursor import FilesCursor
 from dativo_engine.sources.files.file import File, Storage
 from dativo_engine.sources.files.local import LocalStorage
@@ -20,6 +20,8 @@ from dativo_engine.sources.files.spec import Compression, FileOptions, S3Connect
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dativo_engine.sources.files.http import HttpStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class FileInputs:
         return list(found.values())
 
     def _nothing(self, pattern: str) -> FatalError:
-        if has_wildcard(pattern) and not pattern.startswith(http.SCHEMES):
+        if has_wildcard(pattern) and not pattern.startswith(urls.SCHEMES):
             return FatalError(f"{pattern}: no file matches; looked in {folder_of(pattern) or '/'}")
         ends = ", ".join(self._suffixes)
         return FatalError(f"{pattern}: there is no such file, and no folder with files that end in {ends}")
@@ -140,7 +142,7 @@ class FileInputs:
         location = (
             where
             if isinstance(where, str)
-            else next(url for url in stream.inputs if http.public_name(url) == split.payload["name"])
+            else next(url for url in stream.inputs if urls.public_name(url) == split.payload["name"])
         )
         file = self._storage(location).look(location)
         if str(file.fingerprint) != split.identity:
@@ -156,7 +158,11 @@ class FileInputs:
     def _storage(self, location: str) -> Storage:
         if location.startswith(s3.SCHEME):
             return self._s3
-        return self._http if location.startswith(http.SCHEMES) else LocalStorage(self._settings.project)
+        return self._http if location.startswith(urls.SCHEMES) else self._local
+
+    @cached_property
+    def _local(self) -> LocalStorage:
+        return LocalStorage(self._settings.project, self._settings.walls)
 
     @cached_property
     def _s3(self) -> s3.S3Storage:
@@ -167,13 +173,15 @@ class FileInputs:
         )
 
     @cached_property
-    def _http(self) -> http.HttpStorage:
-        return http.HttpStorage()
+    def _http(self) -> HttpStorage:
+        from dativo_engine.sources.files.http import HttpStorage  # its client is only for those who read URLs
+
+        return HttpStorage()
 
 
 def _split(stream: str, file: File, *, resumable: bool = False) -> Split:
     """A URL may hold a signature, so it stays out of the payload: its name finds it among the inputs."""
-    location = None if file.location.startswith(http.SCHEMES) else file.location
+    location = None if file.location.startswith(urls.SCHEMES) else file.location
     return Split(
         id=f"{stream}:{file.name}",
         streams=(stream,),
