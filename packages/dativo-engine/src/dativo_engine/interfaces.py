@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dativo_config.models.contract import JsonValue, SchemaObject
     from dativo_config.models.job import Incremental, RateLimits
     from dativo_config.models.resolved import TableName
+    from dativo_config.walls import Walls
     from pydantic import BaseModel
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
@@ -56,6 +57,7 @@ class SourceSettings:
     Attributes:
         options, credentials, connection: the models that the connector's spec names, validated.
         memory_bytes: how much the source may hold in its buffers.
+        walls: asked about each file of this machine that a glob or folder leads to; None: every file may be read.
     """
 
     connector: str
@@ -71,6 +73,7 @@ class SourceSettings:
     on_changed_file: Literal["error", "ignore"] = "error"
     rereads_changed_files: bool = False
     memory_bytes: int = 128 * 1024 * 1024
+    walls: Walls | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from dativo_config.models.contract import PhysicalType as Type
 from dativo_config.models.contract import Property, SchemaObject
 from dativo_config.models.job import Incremental
+from dativo_config.walls import Walls
 from dativo_engine.connectors import open_source, specs
 from dativo_engine.interfaces import Batch, Cursor, Malformed, Source, SourceSettings, StreamSettings
 
@@ -47,6 +48,7 @@ class Job:
     rereads: bool = False
     on_changed_file: str = "error"
     memory_bytes: int = 128 * 1024 * 1024
+    walls: Walls | None = None
 
     def source(self) -> Source:
         spec = specs()[self.connector]
@@ -63,6 +65,7 @@ class Job:
                 rereads_changed_files=self.rereads,
                 on_changed_file="ignore" if self.on_changed_file == "ignore" else "error",
                 memory_bytes=self.memory_bytes,
+                walls=self.walls,
             )
         )
 

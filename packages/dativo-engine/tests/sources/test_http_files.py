@@ -186,6 +186,11 @@ def test_a_server_that_is_not_there_is_named_within_seconds(make_job: MakeJob) -
     assert time.monotonic() - began < 10
 
 
+def test_what_is_no_url_is_told(make_job: MakeJob) -> None:
+    with pytest.raises(FatalError, match="a URL can't be read"):
+        make_job("csv", "http://[bad/x.csv").source().check()
+
+
 def test_a_host_without_tls_is_told(site: Site, make_job: MakeJob) -> None:
     url = site.put("/x.csv", b"a\n").replace("http://", "https://")
     with pytest.raises(ConnectionFailedError, match="can't be reached or hung up"):

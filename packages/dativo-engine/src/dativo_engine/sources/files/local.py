@@ -15,13 +15,20 @@ from dativo_engine.sources.files.file import File
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from dativo_config.walls import Walls
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStorage:
-    """Paths; `project` is what names are relative to, so that a moved project keeps its cursors."""
+    """Paths below the walls of a tenant's job.
+
+    Attributes:
+        project: what names are relative to, so that a moved project keeps its cursors.
+        walls: asked about what an input names, and about every link that is found.
+    """
 
     project: Path
+    walls: Walls | None = None
 
     def find(self, pattern: str, suffixes: tuple[str, ...]) -> Iterator[File]:
         """The files of a path, glob or folder."""
@@ -29,9 +36,10 @@ class LocalStorage:
             if not Path(pattern).exists() and patterns.has_wildcard(pattern):
                 yield from self._glob(pattern)
             elif Path(pattern).is_dir():
-                yield from (self.look(path) for path in _walk(pattern, deep=True) if patterns.belongs(path, suffixes))
+                files = self._walk(pattern, deep=True)
+                yield from (self.look(path) for path in files if patterns.belongs(path, suffixes))
             elif Path(pattern).exists():
-                yield self.look(pattern)
+                yield self.look(self._inside(pattern))
         except PermissionError as error:
             message = f"{error.filename}: no permission to read it; let the user that runs dativo read it"
             raise FatalError(message) from error
@@ -59,23 +67,31 @@ class LocalStorage:
     def _glob(self, pattern: str) -> Iterator[File]:
         folder = patterns.folder_of(pattern) or "/"
         if Path(folder).is_dir():
-            for path in _walk(folder, deep=patterns.is_deep(pattern)):
-                if patterns.matches(pattern, path):
-                    yield self.look(path)
+            files = self._walk(folder, deep=patterns.is_deep(pattern))
+            yield from (self.look(path) for path in files if patterns.matches(pattern, path))
+
+    def _walk(self, folder: str, *, deep: bool) -> Iterator[str]:
+        """Every file below a folder but hidden ones. Links to files count, links to folders are not followed."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if deep:
+                        yield from self._walk(entry.path, deep=True)
+                elif entry.is_file():
+                    yield self._inside(entry.path) if entry.is_symlink() else entry.path
+
+    def _inside(self, path: str) -> str:
+        """The path, if the walls let the job read what it leads to."""
+        refusal = self.walls.refusal(path, contents=False) if self.walls is not None else ""
+        if refusal:
+            message = f"{path}: {refusal}, which this tenant's jobs may not read"
+            raise FatalError(message)
+        return path
 
     def _name(self, location: str) -> str:
         return location.removeprefix(f"{self.project}{os.sep}").replace(os.sep, "/")
-
-
-def _walk(folder: str, *, deep: bool) -> Iterator[str]:
-    """Every file below a folder, symbolic links to files included; links to folders are not followed."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if deep:
-                    yield from _walk(entry.path, deep=True)
-            elif entry.is_file():
-                yield entry.path
 
 
 def _open(location: str) -> io.FileIO:
