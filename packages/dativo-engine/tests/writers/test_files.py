@@ -112,7 +112,7 @@ def test_two_writers_of_one_run_never_share_a_file(make_layout: MakeLayout) -> N
     assert len(paths) == 2
 
 
-@pytest.mark.parametrize("memory", [MEMORY, 100_000])
+@pytest.mark.parametrize("memory", [MEMORY, 1])
 @pytest.mark.parametrize("flushed", [True, False])
 def test_abort_leaves_nothing(make_layout: MakeLayout, memory: int, flushed: bool) -> None:
     layout = make_layout({"id": LongType(), "part": LongType()}, partitions=[("part", IdentityTransform())])

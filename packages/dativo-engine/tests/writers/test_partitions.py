@@ -132,7 +132,23 @@ def test_all_nans_are_one_partition(make_layout: MakeLayout) -> None:
     assert [file.rows for file in _write(layout, [batch, batch])] == [6]
 
 
-ROWS = st.lists(st.tuples(st.none() | st.integers(0, 5), st.none() | st.sampled_from("abc")), max_size=200)
+NAMES = st.sampled_from(["a" * 20_000, "b", "c" * 20_000])
+ROWS = st.lists(
+    st.tuples(st.none() | st.integers(0, 5), st.none() | NAMES),
+    max_size=200,
+)
+
+
+def test_values_that_no_folder_can_be_named_after_are_written_all_the_same(make_layout: MakeLayout) -> None:
+    layout = make_layout(
+        {"day": DateType(), "name": StringType()},
+        partitions=[("day", IdentityTransform()), ("name", IdentityTransform())],
+    )
+    days = pa.array([3_000_000, 3_000_001], pa.int32()).cast(pa.date32())  # in the year 10183
+    names = ["a/b", "ä" * 5000]
+    files = _write(layout, [pa.record_batch([days, pa.array(names)], names=["day", "name"])])
+
+    assert [file.partition for file in files] == [(3_000_000, names[0]), (3_000_001, names[1])]
 
 
 # The fixture makes layouts; each example has a folder of its own.
@@ -151,7 +167,7 @@ def test_rows_out_are_rows_in_and_each_file_holds_one_partition_in_order(
             partitions=[("number", IdentityTransform()), ("name", IdentityTransform())],
             location=Path(folder),
         )
-        files = _write(layout, _cut(table, cuts), memory=2048 if tiny else MEMORY)
+        files = _write(layout, _cut(table, cuts), memory=1 if tiny else MEMORY)
         back = [(file.partition, pq.ParquetFile(file.path).read()) for file in files]
 
     read: dict[tuple[object, ...], list[int]] = defaultdict(list)
@@ -165,7 +181,7 @@ def test_rows_out_are_rows_in_and_each_file_holds_one_partition_in_order(
     assert read == expected
 
 
-@pytest.mark.parametrize("memory", [2_000_000, 8_000_000, 256_000_000])
+@pytest.mark.parametrize("memory", [1, 8_000_000, 256_000_000])
 def test_large_and_small_partitions_keep_their_order_through_the_spill(make_layout: MakeLayout, memory: int) -> None:
     layout = make_layout(
         {"id": LongType(), "key": LongType(), "text": StringType()}, partitions=[("key", IdentityTransform())],

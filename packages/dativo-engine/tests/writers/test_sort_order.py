@@ -83,13 +83,13 @@ def test_each_file_is_sorted_as_a_whole_when_the_rows_exceed_the_memory(
         partitions=[("part", IdentityTransform())] if partitioned else [],
         order=[SortField(1, IdentityTransform(), DESC)],
     )
-    ids = [n * 7919 % 100_000 for n in range(100_000)]
-    files = _write(layout, pa.table({"id": ids, "part": [n % 3 for n in ids]}), memory=1_000_000)
+    ids = [n * 7919 % 300_000 for n in range(300_000)]
+    files = _write(layout, pa.table({"id": ids, "part": [n % 3 for n in ids]}), memory=1)
 
     read = [pq.ParquetFile(file.path).read().column("id").to_pylist() for file in files]
     assert len(files) > 3
     assert all(part == sorted(part, reverse=True) for part in read)
-    assert sorted(number for part in read for number in part) == list(range(100_000))
+    assert sorted(number for part in read for number in part) == list(range(300_000))
     assert all(len(set(file.partition)) == int(partitioned) for file in files)
 
 

@@ -38,6 +38,8 @@ from dativo_engine.writers.storage import Storage, writing
 # Arranging holds the rows twice, while others are gathered; an Arrow array of text holds at most 2 GiB.
 ARRANGED_SHARE = 0.3
 ARRANGED_MOST = 512 * 1024 * 1024
+# With less, files of scattered rows would come apart into crumbs.
+SHARE_LEAST = 1024 * 1024
 # A partition with less than this waits on disk for more. Sorted rows wait longer: each time they are a file.
 ROW_GROUP_LEAST = 4 * 1024 * 1024
 SORTED_FILE_LEAST = 256 * 1024 * 1024
@@ -60,11 +62,11 @@ def open_writer(
     Args:
         layout: what the files are to look like, and where they go.
         run_id: begins the files' names, which are unique in any case.
-        memory_bytes: for rows that wait and rows on their way; a batch larger than half of it goes beyond.
+        memory_bytes: for rows that wait and rows on their way; less than 4 MiB counts as 4 MiB.
         threads: that encode; default: one for each core.
         spill_folder: for rows of small partitions; default: the system's temporary folder.
     """
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or os.cpu_count() or 1
     return _ParquetWriter(layout, run_id=run_id, memory_bytes=memory_bytes, threads=threads, spill_folder=spill_folder)
 
 
@@ -82,10 +84,11 @@ class _ParquetWriter:
         self._spill_folder = spill_folder
         self._spill: Spill | None = None
         self._spilled: Int64s = np.empty(0, np.int64)
-        self._share = int(min(memory_bytes * ARRANGED_SHARE, ARRANGED_MOST))
+        share = min(int(memory_bytes * ARRANGED_SHARE), ARRANGED_MOST)
         if not self._arranged:
             # One is gathered while another waits and a third is encoded.
-            self._share = min(memory_bytes // 3, ROW_GROUP_BYTES)
+            share = min(memory_bytes // 3, ROW_GROUP_BYTES)
+        self._share = max(share, SHARE_LEAST)
 
         # One file after another gets the rows where they have no partitions: one thread is at work.
         count = threads if self._arranged else 1

@@ -4,46 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from urllib.parse import quote_plus
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.partitioning import PartitionSpec
-from pyiceberg.schema import Schema
+from pyiceberg.schema import Accessor, Schema
 from pyiceberg.transforms import Transform
 from pyiceberg.typedef import Record
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
 # One object, so that a tuple with it is equal to another.
 NAN = float("nan")
+# File systems take 255 bytes, object stores some 1000 for the whole path.
+FOLDER_NAME_LENGTH = 120
 
 
 @dataclass(frozen=True)
 class Term:
     """A column under a transform, as partition specs and sort orders are made of."""
 
-    path: tuple[str, ...]
+    source: Accessor
     transform: Callable[[pa.Array], pa.Array]
 
     @classmethod
-    def of(cls, schema: Schema, source_id: int, transform: Transform[object, object]) -> Term:
+    def of(cls, schema: Schema, source_id: int, transform: Transform[Any, Any]) -> Term:
         """The transform of a column, or of a field in a struct, by its id."""
-        source = schema.find_field(source_id)
-        path: list[str] = []
-        parents = schema._lazy_id_to_parent  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        parent: int | None = source_id
-        while parent is not None:
-            path.append(schema.find_field(parent).name)
-            parent = parents.get(parent)
-        return cls(tuple(reversed(path)), transform.pyarrow_transform(source.field_type))
+        kind = schema.find_field(source_id).field_type
+        return cls(schema.accessor_for_field(source_id), transform.pyarrow_transform(kind))
 
     def values(self, rows: pa.Table) -> pa.Array:
         """The transformed values of all rows."""
-        column = rows.column(self.path[0])
-        for name in self.path[1:]:
-            column = pc.struct_field(column, name)
+        column = rows.column(self.source.position)
+        inner = self.source.inner
+        while inner is not None:
+            column, inner = pc.struct_field(column, inner.position), inner.inner
         combined = column.combine_chunks()
         if isinstance(combined, pa.ChunkedArray):
             combined = pa.concat_arrays(combined.chunks)
@@ -78,8 +76,17 @@ class Partitions:
         return np.array([self._number(key) for key in known], np.int64)[combination]
 
     def folder(self, number: int) -> str:
-        """`<field>=<value>/...` with quoted names and values; empty without partition fields."""
-        return self._spec.partition_to_path(Record(*self.keys[number]), self._schema) if self._spec.fields else ""
+        """`<field>=<value>/...` with quoted names and values; empty without partition fields.
+
+        For people only: readers take the values from the table's metadata. So long ones are cut.
+        """
+        key = self.keys[number]
+        try:
+            path = self._spec.partition_to_path(Record(*key), self._schema) if key else ""
+        except OverflowError:  # a date that Python's calendar does not have
+            pairs = zip(self._spec.fields, key, strict=True)
+            path = "/".join(f"{quote_plus(field.name)}={quote_plus(str(value))}" for field, value in pairs)
+        return "/".join(name[:FOLDER_NAME_LENGTH] for name in path.split("/"))
 
     def _number(self, key: tuple[object, ...]) -> int:
         number = self._numbers.setdefault(key, len(self.keys))
