@@ -40,11 +40,13 @@ class RunFailedError(Exception):
 def measure(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None, expected: int = 0
 ) -> Measurement:
-    """Run a command to its end.
+    """Run a command to its end. It keeps Python's byte code from run to run, as an installed program does.
 
     Raises:
         RunFailedError: its exit code is not `expected`.
     """
+    environment = {**os.environ, **(environment or {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with (folder / "stderr.log").open("w+b") as errors, (folder / "stdout.log").open("w+b") as output:
         started = time.perf_counter()
         child = subprocess.Popen(
