@@ -69,7 +69,16 @@ def one_job(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> ResolvedJ
     Raises:
         click.UsageError: there are several.
     """
-    found = load_jobs(jobs, secrets).jobs
+    return only_job(load_jobs(jobs, secrets))
+
+
+def only_job(loaded: Loaded) -> ResolvedJob:
+    """The one job that was loaded.
+
+    Raises:
+        click.UsageError: there are several.
+    """
+    found = loaded.jobs
     if len(found) != 1:
         names = ", ".join(str(job.path) for job in found) or "none"
         message = f"say which job with --config; found: {names}"
@@ -88,6 +97,16 @@ def with_secrets(job: ResolvedJob, secrets: SecretFlags, screen: Screen) -> Reso
     resolved, values = resolve_secrets(job, found)
     screen.hide(values)
     return resolved
+
+
+def tenant_sources(jobs: JobFlags) -> tuple[str, ...]:
+    """What the tenant of a run was read from."""
+    return ("job", "folder", "flag") if jobs.tenant_id else ("job", "folder")
+
+
+def slots(loaded: Loaded) -> int:
+    """How many runs of one tenant may go on at once."""
+    return loaded.runner.orchestrator.concurrency_per_tenant if loaded.runner else 1
 
 
 def pick_streams(job: ResolvedJob, names: Sequence[str]) -> tuple[ResolvedStream, ...]:

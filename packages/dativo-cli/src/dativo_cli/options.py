@@ -64,6 +64,12 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 objects_option = click.option(
     "--object", "objects", multiple=True, metavar="NAME", help="Only this stream of the job; may be repeated."
 )
+wait_option = click.option(
+    "--wait/--no-wait", default=True, show_default=True, help="Wait for a run slot of the tenant, or fail."
+)
+log_format_option = click.option(
+    "--log-format", type=click.Choice(["json", "text"]), help="[default: text on a terminal, else json]"
+)
 project_option = click.option("--project", type=FOLDER, help="The project folder.  [default: found from the files]")
 
 

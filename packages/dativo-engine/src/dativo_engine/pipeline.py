@@ -11,7 +11,7 @@ Nothing is visible in any table before `publish`; whatever goes wrong before it 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from dativo_engine.commits.changes import OP_COLUMN, with_op
 from dativo_engine.commits.iceberg import open_committer
 from dativo_engine.commits.quarantine import with_run
+from dativo_engine.commits.replay import open_replay
 from dativo_engine.connectors import open_source
 from dativo_engine.contracts.enforce import compile_enforcer, describe
 from dativo_engine.errors import ContractError, DativoError
@@ -52,12 +53,18 @@ SECONDS_BETWEEN_BATCH_EVENTS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one attempt of a run works with. `job` has its secrets resolved."""
+    """What one attempt of a run works with.
+
+    Attributes:
+        job: as this run was asked to do it, its secrets resolved.
+        replay: the runs whose rejected rows it reads instead of the source, empty: all; None: it reads the source.
+    """
 
     job: ResolvedJob
     run_id: str
     number: int
     full_refresh: bool
+    replay: Sequence[str] | None
     dry_run: bool
     budget: Budget
     spill_folder: Path
@@ -113,18 +120,20 @@ def load(attempt: Attempt, tally: Tally) -> Outcome:
 
 def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     job, events = attempt.job, attempt.events
+    replay = None if attempt.replay is None else open_replay(job, attempt.replay)
     committer = open_committer(
         job,
         run_id=attempt.run_id,
         attempt=attempt.number,
         events=events,
+        replays=replay.runs if replay is not None else (),
         # At publish the source and the enforcers hold nothing any more.
         memory_bytes=attempt.budget.writers + attempt.budget.source,
     )
     undo.callback(committer.abandon)
     stamps = committer.last()
 
-    source = open_source(source_settings(job, memory_bytes=attempt.budget.source))
+    source = replay or open_source(source_settings(job, memory_bytes=attempt.budget.source))
     plan = source.plan(_starts(attempt, stamps))
     undo.callback(_close, plan, None, events)
 
@@ -213,7 +222,8 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
 def _announce(attempt: Attempt, stamps: Mapping[TableName, Stamp | None]) -> None:
     job, emit = attempt.job, attempt.events.emit
     names = [stream.name for stream in job.streams]
-    emit("extractor_initialized", f"Reading {', '.join(names)} from {job.spec.name}", connector=job.spec.name)
+    origin = job.spec.name if attempt.replay is None else "the quarantine"
+    emit("extractor_initialized", f"Reading {', '.join(names)} from {origin}", connector=job.spec.name)
     rules = sum(len(stream.schema.rules) for stream in job.streams)
     mode = job.job.schema_validation_mode
     emit("validator_initialized", f"Contract compiled, {mode} mode", mode=mode, quality_rules=rules)

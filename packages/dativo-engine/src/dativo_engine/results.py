@@ -40,6 +40,8 @@ class RunOptions:
 
     Attributes:
         full_refresh: read everything again and replace the tables, with a new stamp.
+        replay: read rejected rows instead of the source, of these runs (names as `dativo quarantine show` has them;
+            empty: of all); None: the source.
         objects: only these streams; empty: all.
         dry_run: read and enforce, write nothing.
         wait: whether a run that finds the tenant's slots taken waits for one or fails.
@@ -51,6 +53,7 @@ class RunOptions:
     """
 
     full_refresh: bool = False
+    replay: tuple[str, ...] | None = None
     objects: tuple[str, ...] = ()
     dry_run: bool = False
     wait: bool = True

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import os
 import secrets as randomness
-import tempfile
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dativo_config.interpolate import resolve_secrets
 from dativo_config.models.job import RetryConfig
 from dativo_config.models.resolved import ResolvedJob
-from dativo_config.secrets import hide_other_tenants, open_secrets
+from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets
 
-from dativo_engine.errors import CommitConflictError, DativoError, RunStoppedError
+from dativo_engine.asked import as_asked
+from dativo_engine.errors import CommitConflictError, DativoError, FatalError, RunStoppedError
 from dativo_engine.events import EventLog
 from dativo_engine.lease import hold_slot
 from dativo_engine.memory import budget
@@ -37,6 +36,7 @@ from dativo_engine.results import (
     describe_stamp,
 )
 from dativo_engine.retry import next_delay
+from dativo_engine.spill import spill_folder
 from dativo_engine.stop import Stop
 
 if TYPE_CHECKING:
@@ -51,18 +51,6 @@ def run_job(
 ) -> RunResult:
     """Run one job to its end. Never raises for what happens in the run: the result says how it ended."""
     return _Run(job, events, options or RunOptions(), progress or NoProgress()).to_its_end()
-
-
-def run_jobs(
-    jobs: Iterable[ResolvedJob], events: EventLog, *, options: RunOptions, progress: Progress | None = None
-) -> list[RunResult]:
-    """Run jobs one after the other; a failure does not keep the next from running, a signal does."""
-    results: list[RunResult] = []
-    for job in jobs:
-        results.append(run_job(job, events, options=options, progress=progress))
-        if results[-1].stopped:
-            break
-    return results
 
 
 class _Run:
@@ -86,6 +74,7 @@ class _Run:
             self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))
             try:
                 self._load_secrets()
+                self._job = as_asked(self._job, self._options)
                 with hold_slot(
                     self._job.tenant,
                     job=self._job.name,
@@ -106,7 +95,10 @@ class _Run:
         self._events.emit("tenant_inferred", f"Tenant {tenant.id}, from {', '.join(sources)}", sources=sources)
         hide_other_tenants(os.environ, tenant)
         found = open_secrets(tenant, manager=self._options.secret_manager, environment=os.environ)
-        self._job, values = resolve_secrets(self._job, found)
+        try:
+            self._job, values = resolve_secrets(self._job, found)
+        except SecretNotFoundError as error:
+            raise FatalError(str(error)) from error
         self._events.redactor.add(values)
         self._events.emit("secrets_loaded", f"{len(values)} secrets resolved", secrets=len(values))
 
@@ -157,17 +149,16 @@ class _Run:
     def _pipeline_attempt(self) -> Generator[Attempt]:
         from dativo_engine.pipeline import Attempt
 
-        folder = self._job.tenant.staged_folder(self._job.name)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="spill-", dir=folder) as spill:
+        with spill_folder(self._job.tenant.staged_folder(self._job.name)) as spill:
             yield Attempt(
                 job=self._job,
                 run_id=self._run_id,
                 number=self._attempt,
                 full_refresh=self._options.full_refresh,
+                replay=self._options.replay,
                 dry_run=self._options.dry_run,
                 budget=budget(os.environ),
-                spill_folder=Path(spill),
+                spill_folder=spill,
                 events=self._events,
                 progress=self._progress,
                 stop=self._stop,

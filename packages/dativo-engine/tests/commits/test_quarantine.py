@@ -122,13 +122,29 @@ def test_a_replay_moves_rows_from_the_quarantine_into_the_table_in_one_commit(jo
     assert (cursor_of(job), (9, "mended") in stored_rows(job)) == (2, True)
 
 
-def test_what_a_replay_took_over_is_deleted_in_time(job: ResolvedJob):
+def test_what_a_replay_took_over_is_deleted_once_no_rollback_can_show_it(job: ResolvedJob):
     warn_run(job, "r1", 1, ["mended"])
     replay = Run(job, "p1", replays=["r1/1"])
     replay.stage([(9, "mended")])
     replay.publish(at=1)
     quarantine(job).sweep(Events())
+    assert stored(job, ORDERS.quarantine).scan().to_arrow().num_rows == 1
+    stored(job).maintenance.expire_snapshots().older_than(dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).commit()
+    quarantine(job).sweep(Events())
     assert stored(job, ORDERS.quarantine).scan().to_arrow().num_rows == 0
+
+
+def test_rolling_a_replay_back_brings_what_it_took_over_back_into_quarantine(job: ResolvedJob):
+    warn_run(job, "r1", 1, ["mended"])
+    before = stored(job).metadata.current_snapshot_id
+    replay = Run(job, "p1", replays=["r1/1"])
+    replay.stage([(9, "mended")])
+    replay.publish(at=1)
+    quarantine(job).sweep(Events())
+    assert shown(job) == []
+    assert before is not None
+    stored(job).manage_snapshots().rollback_to_snapshot(before).commit()
+    assert shown(job) == ["mended"]
 
 
 def test_there_is_nothing_to_show_or_purge_before_the_first_run(job: ResolvedJob):

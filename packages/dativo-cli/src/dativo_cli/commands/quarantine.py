@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from itertools import islice
 
 import click
+from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.commits.quarantine import Quarantine, quarantines
+from dativo_engine.events import Format
+from dativo_engine.results import RunOptions
 
 from dativo_cli.commands.preview import show_rejected
-from dativo_cli.jobs import one_job, pick_streams, with_secrets
+from dativo_cli.jobs import load_jobs, one_job, only_job, pick_streams, slots, tenant_sources, with_secrets
 from dativo_cli.logs import warnings_only
 from dativo_cli.options import (
     JobFlags,
@@ -18,10 +21,13 @@ from dativo_cli.options import (
     example,
     job_options,
     json_option,
+    log_format_option,
     objects_option,
     secret_options,
+    wait_option,
     yes_option,
 )
+from dativo_cli.running import run_and_answer
 from dativo_cli.screen import STRONG, Json, Screen
 
 SHOWN_ROWS = 20
@@ -75,6 +81,46 @@ def show(
             screen.table(["run", "rows", "rejected"], lines, right=("rows",))
             screen.line()
             show_rejected(screen, rejected)
+
+
+@quarantine.command(epilog=example("dativo quarantine replay --config jobs/demo/orders_to_iceberg.yaml"))
+@job_options
+@secret_options
+@runs_option
+@wait_option
+@log_format_option
+@json_option
+@click.pass_obj
+def replay(
+    screen: Screen,
+    *,
+    jobs: JobFlags,
+    secrets: SecretFlags,
+    runs: tuple[str, ...],
+    wait: bool,
+    log_format: Format | None,
+    as_json: bool,
+) -> int:
+    """Put rejected rows through the contract as it is now.
+
+    Rows that keep it get into the table, as the job's rows do, and leave the quarantine in the same commit; the others
+    stay in quarantine. The job's cursor does not move.
+
+    Exit codes, logs and the object of --json are those of `dativo run`.
+    """
+
+    def prepare() -> tuple[Sequence[ResolvedJob], RunOptions]:
+        loaded = load_jobs(jobs, secrets)
+        options = RunOptions(
+            replay=runs,
+            wait=wait,
+            secret_manager=secrets.secret_manager,
+            concurrency_per_tenant=slots(loaded),
+            tenant_sources=tenant_sources(jobs),
+        )
+        return [only_job(loaded)], options
+
+    return run_and_answer(screen, prepare, log_format=log_format, as_json=as_json)
 
 
 @quarantine.command(

@@ -220,7 +220,8 @@ class IcebergCommitter:
 
     def _shown(self, target: Target) -> tuple[str, ...]:
         """The runs whose rejected rows are shown once this one is committed."""
-        shown = () if target.before is None else target.before.quarantine
+        # What replaced runs rejected goes with what they accepted: the new rows were read in their place.
+        shown = () if target.before is None or self._run.mode == "replace" else target.before.quarantine
         own = (quarantine.run_name(self._run.run_id, self._run.attempt),) if target.name in self._quarantined else ()
         return (*(run for run in shown if run not in self._run.replays), *own)
 

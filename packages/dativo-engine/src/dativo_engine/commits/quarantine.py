@@ -28,7 +28,7 @@ from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.data_files import live_entries, to_data_file
 from dativo_engine.commits.fence import Edit, Place, land
 from dativo_engine.commits.layout import Wanted, table_location
-from dativo_engine.commits.stamp import standing
+from dativo_engine.commits.stamp import kept_stamps, standing
 from dativo_engine.commits.stamps import codec, restamp
 from dativo_engine.errors import CommitConflictError
 from dativo_engine.events import Events
@@ -172,6 +172,11 @@ class Quarantine:
                     )
         return sorted(found.values(), key=lambda run: run.rejected_at)
 
+    def kept(self) -> set[str]:
+        """The runs, of any job, whose rejected rows are still here, shown or not."""
+        table = self.place.load()
+        return set() if table is None else {_run_of(table.io, entry.data_file)[0] for entry in live_entries(table)}
+
     def rows(self, runs: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """The rejected rows shown, or only those of some runs (names as in `RejectedRun.name`)."""
         names = [name for name in self.shown() if not runs or name in runs]
@@ -195,13 +200,16 @@ class Quarantine:
         return sum(run.rows for run in doomed)
 
     def sweep(self, events: Events, *, runs: Collection[str] = ()) -> None:
-        """Delete the files of some runs, and of those which no job's stamp names: replayed, or never committed."""
+        """Delete the files of some runs, and old ones that no stamp in any kept snapshot names.
+
+        Those were replayed or replaced, or their run never committed, and no rollback could show them again.
+        """
         limit = dt.datetime.now(dt.UTC) - KEPT_UNNAMED
-        named = self._named_by_any_job()
+        named = self._named_by_any_stamp()
 
         def is_garbage(table: Table, file: DataFile) -> bool:
             name, rejected_at = _run_of(table.io, file)
-            return name not in named and (name in runs or rejected_at < limit)
+            return name in runs or (name not in named and rejected_at < limit)
 
         def plan(table: Table | None) -> Edit | None:
             files = () if table is None else (entry.data_file for entry in live_entries(table))
@@ -211,11 +219,11 @@ class Quarantine:
         if self.place.load() is not None:
             land(self.place, plan, events)
 
-    def _named_by_any_job(self) -> set[str]:
+    def _named_by_any_stamp(self) -> set[str]:
         table = Place(self.catalog, self.table).load()
-        texts = {} if table is None else standing(table.metadata)
+        texts = set() if table is None else kept_stamps(table.metadata)
         keeper = codec(self.job, self.catalog)
-        return {name for text in texts.values() for name in keeper.decode(text).quarantine}
+        return {name for text in texts for name in keeper.decode(text).quarantine}
 
     def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         from dativo_engine.commits.rows import read_rows

@@ -2,7 +2,8 @@
 
 A replay is a run like any other, but for where its rows come from: `open_committer(..., replays=names)` takes it, the
 cursors stay where they are, and in the commit that shows its accepted rows the replayed runs leave the quarantine.
-Rows that are rejected again stay there under the replay's own run. `Quarantine.sweep` deletes the old ones later.
+Rows that are rejected again stay there under the replay's own run. The old ones are hidden, so that they are back if
+the table is rolled back; `Quarantine.sweep` deletes them once no kept snapshot could show them any more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob
 
 from dativo_engine.commits.quarantine import Quarantine, quarantines
+from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Batch, Cursor, Malformed, Position, Split, StreamInfo
 
 if TYPE_CHECKING:
@@ -76,9 +78,17 @@ def open_replay(job: ResolvedJob, runs: Sequence[str] = ()) -> Replay:
     """The job's rejected rows as a source.
 
     Args:
-        runs: names as in `RejectedRun.name`; none: all that are shown.
+        runs: names as in `RejectedRun.name`; none: all that are shown. Those replayed before have no more rows.
+
+    Raises:
+        FatalError: there never was such a run, or its rejected rows are deleted.
     """
-    return Replay(job, quarantines(job), runs)
+    places = quarantines(job)
+    unknown = set(runs).difference(*(place.kept() for place in places)) if runs else set[str]()
+    if unknown:
+        message = f"{', '.join(sorted(unknown))}: no such run in quarantine; `dativo quarantine show` lists them"
+        raise FatalError(message)
+    return Replay(job, places, runs)
 
 
 def _batch(stream: str, source: str, rows: Iterable[Rejected]) -> Batch:

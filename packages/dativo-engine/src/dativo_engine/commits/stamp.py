@@ -46,6 +46,12 @@ def standing(metadata: TableMetadata) -> dict[str, str]:
     return {key: text for key, text in properties.items() if _snapshot_id(text) not in snapshots}
 
 
+def kept_stamps(metadata: TableMetadata) -> set[str]:
+    """The stamps of all jobs in all snapshots that the table keeps, and in its properties, still encoded."""
+    summaries = (snapshot.summary.additional_properties for snapshot in metadata.snapshots if snapshot.summary)
+    return {text for texts in (*summaries, metadata.properties) for text in _stamps(texts).values()}
+
+
 def _snapshot_id(text: str) -> int | None:
     try:
         return json.loads(text).get("snapshot_id")

@@ -54,8 +54,8 @@ class Run:
 
     @property
     def mode(self) -> Mode:
-        """How its rows get into the tables: replayed rows are added, whatever the job does with those it reads."""
-        return "append" if self.replays and self.job.target.mode == "replace" else self.job.target.mode
+        """How its rows get into the tables."""
+        return self.job.target.mode
 
 
 @dataclass
@@ -239,7 +239,20 @@ class Target:
                 "set target.allow_empty: true if that is meant"
             )
             raise FatalError(message)
+        self._check_alone(table)
         return [entry.data_file for entry in live_entries(table)]
+
+    def _check_alone(self, table: Table) -> None:
+        others = [
+            self.run.codec.decode(text) for key, text in standing(table.metadata).items() if key != self.run.codec.key
+        ]
+        if others:
+            names = ", ".join(sorted(f"{stamp.tenant}/{stamp.job}" for stamp in others))
+            message = (
+                f"{self.name}: replacing would drop the rows of {names}; "
+                "if that is this job's earlier name, run `dativo state import --from` with it"
+            )
+            raise FatalError(message)
 
     def _check_keys(self, table: Table) -> None:
         """That no file which came since the run was planned holds one of its keys."""
