@@ -20,16 +20,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tools.services.ports import GRPC_DISTANCE, free_ports
 from tools.services.process import running, service_folder
 
-PROBE_SECONDS = 1
+PROBE = "dativo-probe"
+CLIENT = Config(connect_timeout=1, read_timeout=10, retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """A running S3 and the keys that open it."""
+    """A running S3 and the keys that open it.
+
+    Attributes:
+        powerless_key_id: a key, with the same secret, that is known and may do nothing.
+    """
 
     endpoint: str
     access_key_id: str
     secret_access_key: str
+    powerless_key_id: str = "powerless"
 
     def environment(self) -> Mapping[str, str]:
         """The variables that users of the format set."""
@@ -53,9 +59,12 @@ class S3Server:
         self._client().delete_object(Bucket=bucket, Key=key)
 
     def answers(self) -> bool:
-        """Whether it lists its buckets."""
+        """Whether it takes an object: it lists buckets before it has a place to put one."""
         try:
-            self._client().list_buckets()
+            self.make_bucket(PROBE)
+            self.put(PROBE, PROBE, b"")
+            self.delete(PROBE, PROBE)
+            self._client().delete_bucket(Bucket=PROBE)
         except (BotoCoreError, ClientError):
             return False
         return True
@@ -67,7 +76,9 @@ class S3Server:
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name="us-east-1",
-            config=Config(connect_timeout=PROBE_SECONDS, retries={"total_max_attempts": 1}),
+            config=Config(
+                connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS, retries={"total_max_attempts": 1}
+            ),
         )
 
 
@@ -134,4 +145,10 @@ def _remove_dead_sockets() -> None:
 def _identities(server: S3Server) -> dict[str, list[dict[str, object]]]:
     key = {"accessKey": server.access_key_id, "secretKey": server.secret_access_key}
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    return {"identities": [{"name": "dativo", "credentials": [key], "actions": actions}]}
+    powerless = {"accessKey": server.powerless_key_id, "secretKey": server.secret_access_key}
+    return {
+        "identities": [
+            {"name": "dativo", "credentials": [key], "actions": actions},
+            {"name": "powerless", "credentials": [powerless], "actions": []},
+        ]
+    }

@@ -1,13 +1,18 @@
 """Files on web servers, read from a real one in this process."""
 
+import contextlib
 import gzip
 import hashlib
 import io
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -197,6 +202,29 @@ def test_a_host_without_tls_is_told(site: Site, make_job: MakeJob) -> None:
         make_job("csv", url).source().check()
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed, nothing makes a certificate")
+def test_a_certificate_that_is_not_trusted_is_told(make_job: MakeJob, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    request = f"req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {key} -out {certificate}"
+    subprocess.run(["openssl", *request.split()], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=shake_hands, args=(listener, context))
+        thread.start()
+        with pytest.raises(FatalError, match=rf"the TLS certificate of 127\.0\.0\.1:{port} is not trusted"):
+            make_job("csv", f"https://127.0.0.1:{port}/x.csv").source().check()
+        thread.join()
+
+
+def shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """Take one connection as a TLS server; the other side hangs up."""
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        context.wrap_socket(connection, server_side=True).close()
+
+
 def test_passwords_and_signatures_of_a_url_reach_no_cursor_split_or_message(site: Site, make_job: MakeJob) -> None:
     site.put("/x.csv", b"a\n1\n")
     host = site.address.removeprefix("http://")
@@ -210,6 +238,16 @@ def test_passwords_and_signatures_of_a_url_reach_no_cursor_split_or_message(site
     seen = f"{loaded.end} {splits} {loaded.batches[0].position} {told.value}"
     assert loaded.rows == [{"a": 1}]
     assert not any(secret in seen for secret in ("hunter22", "s3cr3tsignature", "an0thersecret"))
+
+
+def test_what_the_http_client_logs_tells_no_signature(
+    site: Site, make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = site.put("/a.csv", b"a\n1\n")
+    with caplog.at_level("DEBUG"):
+        make_job("csv", f"{url}?signature=s3cret", schema=A).read()
+    assert "/a.csv" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_a_new_signature_makes_no_new_file_but_another_query_does(site: Site, make_job: MakeJob) -> None:

@@ -135,7 +135,7 @@ def test_splits_are_the_same_for_the_same_files(tree: Path, make_job: MakeJob) -
 
 def test_a_split_is_read_by_another_source_of_the_same_job(tree: Path, make_job: MakeJob) -> None:
     job = make_job("csv", tree / "d/*.csv", schema=A)
-    split = list(job.source().plan({STREAM: None}).splits)[0]
+    split = next(iter(job.source().plan({STREAM: None}).splits))
     (batch,) = job.source().read(split)
     assert batch.records.to_pylist() == [{"a": 1}]
 

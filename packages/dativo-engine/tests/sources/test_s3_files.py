@@ -88,6 +88,13 @@ def test_wrong_keys_are_named_by_their_setting_and_never_shown(make_job: MakeJob
         unknown.source().check()
 
 
+@pytest.mark.parametrize("pattern", ["in/2024-01.csv", "in/*.csv"])
+def test_keys_that_may_not_read_are_told_so(make_job: MakeJob, s3: S3Server, bucket: str, pattern: str) -> None:
+    powerless = job(make_job, s3, f"s3://{bucket}/{pattern}", access_key_id=s3.powerless_key_id)
+    with pytest.raises(AuthenticationError, match=r"forbids it \(403\); check source\.credentials"):
+        powerless.source().check()
+
+
 @pytest.mark.parametrize("pattern", ["x.csv", "in/*.csv", ""])
 def test_a_bucket_that_is_not_there_is_named(make_job: MakeJob, s3: S3Server, pattern: str) -> None:
     with pytest.raises(FatalError, match=r"s3://no-such-bucket-here.*(bucket|there is no such file)"):

@@ -1,0 +1,44 @@
+"""The launcher: what it starts answers, and nothing of it is left behind, however it ends."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tools.services.seaweedfs import S3Server
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 20
+
+
+@pytest.mark.usefixtures("s3")  # skips where the server is not installed
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_goes_with_its_launcher(how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tools.services", "seaweedfs"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as launcher:
+        assert launcher.stdout is not None
+        settings = dict(launcher.stdout.readline().strip().split("=", 1) for _ in range(4))
+        server = S3Server(settings["S3_ENDPOINT"], settings["AWS_ACCESS_KEY_ID"], settings["AWS_SECRET_ACCESS_KEY"])
+        server.make_bucket("lake")
+        launcher.send_signal(how)
+    deadline = time.monotonic() + SECONDS
+    while listens(server.endpoint) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not listens(server.endpoint)
+
+
+def listens(endpoint: str) -> bool:
+    try:
+        urlopen(endpoint, timeout=1).close()
+    except HTTPError as refusal:
+        refusal.close()
+        return True
+    except (URLError, OSError):
+        return False
+    return True
