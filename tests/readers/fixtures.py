@@ -39,7 +39,7 @@ def spark_reader() -> Iterator[Reader]:
     """PySpark 3.5 with the Iceberg runtime; skips on a machine without, unless DATIVO_REQUIRE_SERVICES=1."""
     if reason := spark.missing():
         (pytest.fail if REQUIRE_SERVICES else pytest.skip)(reason)
-    with spark.SparkReader() as reader:
+    with spark.running_spark() as reader:
         yield reader
 
 

@@ -5,8 +5,8 @@ A request is `{"table": folder, "out": folder}`, the table laid out as Spark loa
 three from the manifests alone where it can, so wrong statistics of a data file show here.
 """
 
-# pyright: reportMissingImports=false, reportUntypedFunctionDecorator=false
-# (Spark is in a dependency group of its own.)
+# Spark is in a dependency group of its own, and its types do not know its builder.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import json

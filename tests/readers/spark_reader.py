@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 import pyarrow.parquet as pq
 
@@ -18,6 +20,8 @@ from tests.readers.view import Figures, TableView, view
 
 ICEBERG_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.12.0"
 REPOSITORY = Path(__file__).resolve().parents[2]
+# Spark asks the name service for the machine's own name, which not every machine or container has there.
+LOOPBACK = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
 JAR_FOLDER = REPOSITORY / ".cache" / "jars"
 
 
@@ -46,59 +50,61 @@ def runtime_jar() -> Path:
     return jar
 
 
-class SparkReader:
-    """A running Spark; a context manager that stops it."""
-
-    name = "spark"
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="spark-reader-")
-        self._log = (Path(self._folder.name) / "spark.log").open("w+b")
-        self._requests = 0
-        self._process = subprocess.Popen(
+@contextmanager
+def running_spark() -> Generator[SparkReader]:
+    """Start Spark, and stop it afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="spark-reader-") as folder,
+        (Path(folder) / "spark.log").open("w+b") as log,
+        subprocess.Popen(
             [sys.executable, "-m", "tests.readers.spark_process", str(runtime_jar())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._log,
+            stderr=log,
             text=True,
             cwd=REPOSITORY,
-            env={**os.environ, "SPARK_LOCAL_DIRS": self._folder.name, "PYTHONWARNINGS": "ignore"},
-        )
-        self._answer()
+            env={**os.environ, **LOOPBACK, "SPARK_LOCAL_DIRS": folder, "PYTHONWARNINGS": "ignore"},
+        ) as process,  # closes the child's input at the end, which ends it, and waits
+    ):
+        reader = SparkReader(process, Path(folder), log)
+        reader.wait()
+        yield reader
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pipe(self._process.stdin).close()
-        self._process.wait(timeout=60)
-        self._pipe(self._process.stdout).close()
-        self._log.close()
-        self._folder.cleanup()
+class SparkReader:
+    """A running Spark."""
+
+    name = "spark"
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path, log: IO[bytes]) -> None:
+        self._process = process
+        self._folder = folder
+        self._log = log
+        self._requests = 0
 
     def read(self, metadata_location: str) -> TableView:
         """See `Reader.read`. Spark has no type `time`, so no tables with such a column."""
         self._requests += 1
-        out = Path(self._folder.name) / str(self._requests)
+        out = self._folder / str(self._requests)
         request = {"table": str(_as_path_table(metadata_location, out)), "out": str(out)}
-        stdin = self._pipe(self._process.stdin)
-        stdin.write(json.dumps(request) + "\n")
-        stdin.flush()
-        self._answer()
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        self.wait()
         table = pq.read_table(out / "rows")
         statistics = {folder.name: _figures(folder) for folder in (out / "statistics").iterdir()}
         return view(table.to_pylist(), table.column_names, statistics)
 
-    def _answer(self) -> None:
-        line = self._pipe(self._process.stdout).readline()
-        if not line:
+    def wait(self) -> None:
+        """Wait until Spark has answered.
+
+        Raises:
+            AssertionError: it ended; with the end of its log.
+        """
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
             self._log.seek(0)
             raise AssertionError(f"Spark ended: {self._log.read()[-4000:].decode(errors='replace')}")
-
-    @staticmethod
-    def _pipe(stream: IO[str] | None) -> IO[str]:
-        assert stream is not None
-        return stream
 
 
 def _figures(folder: Path) -> Figures:
