@@ -44,7 +44,6 @@ def nested(path: str, value: JsonValue) -> dict[str, Any]:
         *[("job", f"target.connection.{name}", {"uri": "x"}) for name in ("nessie", "rest", "sql", "s3", "minio")],
         ("job", "target.catalog", "nessie"),
         ("job", "target.warehouse", "s3://lake/x"),
-        ("job", "target.checkpoint", {"rows": 5}),
         ("job", "target.publish", {"to": "main"}),
         ("job", "target.audit", "full"),
         ("recipe", "type", "postgres"),

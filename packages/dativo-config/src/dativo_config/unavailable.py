@@ -105,8 +105,7 @@ _ROWS: Sequence[_Row] = (
             "objects_supported",
         )
     ),
-    # What checkpoints, and branches of a catalogue, will bring.
-    _Row("job", "target.checkpoint", "leave it out; a run that stops begins again", _any, NOT_YET),
+    # What branches of a catalogue will bring.
     _Row("job", "target.publish", "leave it out; the embedded catalogue has no branches", _any, NOT_YET),
     _Row("job", "target.audit", "leave it out; the embedded catalogue has no branches", _any, NOT_YET),
     # What the remote catalogues and warehouses will bring.

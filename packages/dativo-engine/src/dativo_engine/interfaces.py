@@ -5,7 +5,7 @@ Sources see cursors, never stamps; writers see layouts, never catalogues; only `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -447,6 +447,10 @@ class Committer(Protocol):
         Raises:
             CommitConflictError: another run of this job was first; plan again.
         """
+        ...
+
+    def sweep(self, locations: Collection[str]) -> None:
+        """Delete these files, except those that a table names: what a checkpoint kept and nobody needs any more."""
         ...
 
     def abandon(self) -> None:

@@ -14,24 +14,23 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+from dativo_config.models.resolved import ResolvedJob, TableName
 
-from dativo_engine.commits.changes import OP_COLUMN, with_op
+from dativo_engine.commits.changes import OP_COLUMN
+from dativo_engine.commits.checkpoint import checkpoint_key
 from dativo_engine.commits.iceberg import open_committer
-from dativo_engine.commits.quarantine import with_run
 from dativo_engine.commits.replay import open_replay
 from dativo_engine.connectors import open_source
 from dativo_engine.contracts.enforce import compile_enforcer, describe
-from dativo_engine.errors import ContractError, DativoError
+from dativo_engine.errors import CommitStateUnknownError, ContractError, DativoError
 from dativo_engine.events import Events
 from dativo_engine.interfaces import (
-    Batch,
     CommitResult,
     Committer,
     Cursor,
-    Enforcer,
     LateRows,
     Plan,
     Report,
@@ -39,10 +38,13 @@ from dativo_engine.interfaces import (
     SourceSettings,
     Stamp,
     StreamSettings,
+    TableLayout,
     Writer,
 )
+from dativo_engine.lanes import Lane, with_stored_keys
 from dativo_engine.memory import Budget
 from dativo_engine.results import Progress, Tally
+from dativo_engine.resume import Resume
 from dativo_engine.stop import Stop
 from dativo_engine.writers.parquet import open_writer
 
@@ -77,19 +79,6 @@ class Attempt:
     def strict(self) -> bool:
         """Whether a single bad row fails the run."""
         return self.job.job.schema_validation_mode == "strict"
-
-
-@dataclass(slots=True)
-class Lane:
-    """One stream on its way: its contract, its writers, and where its cursor stands."""
-
-    stream: ResolvedStream
-    enforcer: Enforcer
-    writer: Writer
-    quarantine: Writer
-    takes_ops: bool
-    cursor: Cursor | None = None
-    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +128,29 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
 
     writers = undo.enter_context(ExitStack())
     lanes = _open_lanes(attempt, committer, writers)
+    resume = _open_resume(attempt, committer, stamps)
+    resume.adopt(lanes, tally)
     _announce(attempt, stamps)
-    _read(attempt, source, plan, lanes, tally)
-    late, reports = _settle(attempt, lanes, committer, tally)
+    _read(attempt, source, plan, lanes, resume, tally)
+    undo.callback(resume.drop)
+    late, reports = _settle(lanes, committer, tally)
     _judge(attempt, lanes, reports)
 
     rejected = {name: lane.rejected for name, lane in lanes.items()}
     if attempt.dry_run:
         return Outcome(reports, rejected, {})
-    committer.stage([file for lane in lanes.values() for file in lane.quarantine.flush()])
     new = _stamps(attempt, plan, lanes, stamps)
     with attempt.stop.hold():
         # From here on the committer alone knows which files a table may refer to.
         writers.pop_all()
-        results = committer.publish(new, late)
+        try:
+            results = committer.publish(new, late)
+        except CommitStateUnknownError:
+            # The files may be a table's by now; the next run sees whether it goes on from them.
+            undo.pop_all().callback(committer.abandon)
+            raise
         undo.pop_all()
+        resume.drop()
         _close(plan, {name: cursor for stamp in new.values() for name, cursor in stamp.cursors.items()}, events)
     return Outcome(reports, rejected, results)
 
@@ -196,27 +193,49 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
     job, count = attempt.job, len(attempt.job.streams)
     lanes: dict[str, Lane] = {}
     for stream in job.streams:
-        enforcer = compile_enforcer(
-            stream,
-            mode=job.job.schema_validation_mode,
-            unknown_columns=job.job.unknown_columns,
-            write_mode=job.target.mode,
-            memory_bytes=attempt.budget.keys // count,
-            spill_folder=attempt.spill_folder,
-        )
-        layout = committer.layout(stream.table)
-        writer = open_writer(layout, run_id=attempt.run_id, memory_bytes=attempt.budget.writers // count)
-        quarantine = open_writer(
-            committer.layout(stream.table.quarantine),
-            run_id=attempt.run_id,
-            memory_bytes=attempt.budget.writers // (8 * count),
-        )
-        undo.callback(writer.abort)
-        undo.callback(quarantine.abort)
+        layouts = committer.layout(stream.table), committer.layout(stream.table.quarantine)
         lanes[stream.name] = Lane(
-            stream, enforcer, writer, quarantine, takes_ops=OP_COLUMN in layout.schema.column_names
+            stream,
+            compile_enforcer(
+                stream,
+                mode=job.job.schema_validation_mode,
+                unknown_columns=job.job.unknown_columns,
+                write_mode=job.target.mode,
+                memory_bytes=attempt.budget.keys // count,
+                spill_folder=attempt.spill_folder,
+            ),
+            partial(_open_writers, layouts, run_id=attempt.run_id, memory_bytes=attempt.budget.writers // count),
+            run_id=attempt.run_id,
+            attempt=attempt.number,
+            takes_ops=OP_COLUMN in layouts[0].schema.column_names,
+            keeps_rejected=not attempt.strict,
         )
+        undo.callback(lanes[stream.name].abort)
     return lanes
+
+
+def _open_writers(layouts: tuple[TableLayout, TableLayout], *, run_id: str, memory_bytes: int) -> tuple[Writer, Writer]:
+    table, quarantine = layouts
+    return (
+        open_writer(table, run_id=run_id, memory_bytes=memory_bytes),
+        open_writer(quarantine, run_id=run_id, memory_bytes=memory_bytes // 8),
+    )
+
+
+def _open_resume(attempt: Attempt, committer: Committer, stamps: Mapping[TableName, Stamp | None]) -> Resume:
+    job = attempt.job
+    key = checkpoint_key(
+        job.digest,
+        stamps,
+        [committer.layout(table) for table in stamps],
+        full_refresh=attempt.full_refresh,
+        versions=attempt.versions,
+    )
+    # Rejected rows that are read again stand in the quarantine anyway.
+    due = job.target.checkpoint if attempt.replay is None and not attempt.dry_run else None
+    return Resume(
+        job.tenant.staged_folder(job.name), key, attempt.run_id, due, committer=committer, events=attempt.events
+    )
 
 
 def _announce(attempt: Attempt, stamps: Mapping[TableName, Stamp | None]) -> None:
@@ -233,35 +252,23 @@ def _announce(attempt: Attempt, stamps: Mapping[TableName, Stamp | None]) -> Non
         emit("committer_initialized", f"{table} stands at {since}", table=str(table))
 
 
-def _read(attempt: Attempt, source: Source, plan: Plan, lanes: Mapping[str, Lane], tally: Tally) -> None:
+def _read(
+    attempt: Attempt, source: Source, plan: Plan, lanes: Mapping[str, Lane], resume: Resume, tally: Tally
+) -> None:
     told = time.monotonic()
-    for split in plan.splits:
+    for split in resume.rest_of(plan):
         attempt.progress.expect(split.size)
         for batch in source.read(split):
-            _take(attempt, lanes[batch.stream], batch, tally)
-            rows = batch.records.num_rows + len(batch.malformed)
-            attempt.progress.advance(rows, batch.bytes_read)
-            tally.bytes_read += batch.bytes_read
+            lanes[batch.stream].take(batch, tally)
+            attempt.progress.advance(batch.records.num_rows + len(batch.malformed), batch.bytes_read)
+            resume.after_batch(split, batch, lanes, tally)
             if time.monotonic() - told > SECONDS_BETWEEN_BATCH_EVENTS:
                 told = time.monotonic()
                 _tell_rows(attempt, tally)
             if attempt.strict and tally.rows_rejected >= ENOUGH_REJECTED:
                 return
+        resume.after_split(split, lanes, tally)
     _tell_rows(attempt, tally)
-
-
-def _take(attempt: Attempt, lane: Lane, batch: Batch, tally: Tally) -> None:
-    verdict = lane.enforcer.enforce(batch)
-    tally.rows_read += batch.records.num_rows + len(batch.malformed)
-    tally.rows_accepted += verdict.accepted.num_rows
-    tally.rows_rejected += verdict.rejected_rows
-    lane.cursor = batch.cursor or lane.cursor
-    if verdict.rejected is not None:
-        lane.rejected += verdict.rejected_rows
-        if not attempt.strict:
-            lane.quarantine.write(with_run(verdict.rejected, run_id=attempt.run_id, attempt=attempt.number))
-    if verdict.accepted.num_rows and not (attempt.strict and lane.rejected):
-        lane.writer.write(with_op(verdict.accepted, verdict.op) if lane.takes_ops else verdict.accepted)
 
 
 def _tell_rows(attempt: Attempt, tally: Tally) -> None:
@@ -275,26 +282,21 @@ def _tell_rows(attempt: Attempt, tally: Tally) -> None:
     )
 
 
-def _settle(
-    attempt: Attempt, lanes: Mapping[str, Lane], committer: Committer, tally: Tally
-) -> tuple[list[LateRows], dict[str, Report]]:
+def _settle(lanes: Mapping[str, Lane], committer: Committer, tally: Tally) -> tuple[list[LateRows], dict[str, Report]]:
     """Finish the files, judge the rules over the whole run, and find rows that only now turn out to be bad."""
     late: list[LateRows] = []
     reports: dict[str, Report] = {}
     for name, lane in lanes.items():
-        files = lane.writer.flush()
-        report = lane.enforcer.finish([lane.enforcer.partial()], files)
-        found = [*report.late, *committer.stage(files)]
-        for rows in found:
-            lane.rejected += rows.rejected.num_rows
-            tally.rows_accepted -= rows.rejected.num_rows
-            tally.rows_rejected += rows.rejected.num_rows
-            if not attempt.strict:
-                lane.quarantine.write(with_run(rows.rejected, run_id=attempt.run_id, attempt=attempt.number))
-        late += found
-        reports[name] = report
-        tally.files_written += len(files)
-        tally.bytes_written += sum(file.size for file in files)
+        lane.finish_files()
+        report = lane.report()
+        stored = committer.stage(lane.files)
+        lane.reject_late([*report.late, *stored], tally)
+        lane.finish_files()
+        committer.stage(lane.quarantine_files)
+        late += [*report.late, *stored]
+        reports[name] = with_stored_keys(report, stored)
+        tally.files_written += len(lane.files)
+        tally.bytes_written += sum(file.size for file in lane.files)
     return late, reports
 
 

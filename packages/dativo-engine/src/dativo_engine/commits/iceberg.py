@@ -10,7 +10,7 @@ What a run may do to a table is in `target`, how it is made visible in `fence`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
@@ -19,8 +19,9 @@ from pyiceberg.catalog import Catalog
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits import quarantine
+from dativo_engine.commits.checkpoint import Checkpoints
 from dativo_engine.commits.fence import Landed, Place, land
-from dativo_engine.commits.journal import Journal, clear_leftovers
+from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
 from dativo_engine.commits.points import reach
 from dativo_engine.commits.stamp import standing
 from dativo_engine.commits.stamps import codec
@@ -91,9 +92,8 @@ class IcebergCommitter:
 
     def last(self) -> Mapping[TableName, Stamp | None]:
         """See `Committer.last`."""
-        catalog = self._run.catalog
-        places = [Place(catalog, name) for table in self._streams for name in (table, table.quarantine)]
-        clear_leftovers(self._folder, places, self._events)
+        left = Checkpoints(self._folder).load()
+        clear_leftovers(self._folder, self._places, self._events, keep=left.paths if left is not None else ())
         return {name: self._target(name).before for name in self._streams}
 
     def layout(self, table: TableName) -> TableLayout:
@@ -141,6 +141,10 @@ class IcebergCommitter:
             results[name] = self._publish_table(name, stamp) if name in due else self._found(name)
         return results
 
+    def sweep(self, locations: Collection[str]) -> None:
+        """See `Committer.sweep`."""
+        sweep(locations, self._places)
+
     def abandon(self) -> None:
         """See `Committer.abandon`."""
         if not self._unknown:
@@ -148,6 +152,11 @@ class IcebergCommitter:
                 target.discard()
         # Where an answer was lost, the next run looks which of the files the table names.
         self._journal.close(keep=self._unknown)
+
+    @property
+    def _places(self) -> list[Place]:
+        catalog = self._run.catalog
+        return [Place(catalog, name) for table in self._streams for name in (table, table.quarantine)]
 
     def _target(self, name: TableName) -> Target:
         if name not in self._targets:

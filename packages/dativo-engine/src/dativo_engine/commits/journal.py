@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,18 +67,30 @@ class Journal:
             self._locations.clear()
 
 
-def clear_leftovers(folder: Path, places: Sequence[Place], events: Events) -> None:
-    """Delete the data files of runs that are no more, except those which a snapshot of the tables names."""
+def clear_leftovers(folder: Path, places: Sequence[Place], events: Events, *, keep: Collection[str] = ()) -> None:
+    """Delete the data files of runs that are no more, except those which a snapshot of the tables names.
+
+    Args:
+        keep: locations of files that a checkpoint still needs.
+    """
+    kept = {local_path(location) for location in keep}
     with _abandoned(folder) as found:
         for leftovers in found:
             files = [path for location in leftovers.locations for path in leftovers.files(location)]
             named = _named(places) if files else set[Path]()
-            orphans = [path for path in files if path not in named]
+            orphans = [path for path in files if path not in named and path not in kept]
             for path in orphans:
                 path.unlink(missing_ok=True)
             if orphans:
                 message = f"Deleted {len(orphans)} files that run {leftovers.run_id} left behind unpublished"
                 events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=len(orphans))
+
+
+def sweep(locations: Collection[str], places: Sequence[Place]) -> None:
+    """Delete these files, except those which a snapshot of the tables names."""
+    if locations:
+        for path in {local_path(location) for location in locations} - _named(places):
+            path.unlink(missing_ok=True)
 
 
 def _named(places: Sequence[Place]) -> set[Path]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from dativo_config.models.resolved import ResolvedJob, TableName
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
@@ -25,14 +26,16 @@ from pyiceberg.table import Table
 from pyiceberg.types import IntegerType, ListType, LongType, NestedField, StringType, StructType, TimestamptzType
 
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import live_entries, to_data_file
 from dativo_engine.commits.fence import Edit, Place, land
 from dativo_engine.commits.layout import Wanted, table_location
 from dativo_engine.commits.stamp import kept_stamps, standing
 from dativo_engine.commits.stamps import codec, restamp
+from dativo_engine.contracts.rejected import REJECTED_SCHEMA
 from dativo_engine.errors import CommitConflictError
 from dativo_engine.events import Events
-from dativo_engine.interfaces import StagedFile, Stamp
+from dativo_engine.interfaces import StagedFile, Stamp, Writer
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -94,6 +97,15 @@ def with_run(rejected: pa.RecordBatch, *, run_id: str, attempt: int) -> pa.Recor
     run = [pa.repeat(pa.scalar(run_id, pa.string()), count), pa.repeat(pa.scalar(attempt, pa.int32()), count)]
     fields = [*rejected.schema, pa.field("run_id", pa.string()), pa.field("attempt", pa.int32())]
     return pa.RecordBatch.from_arrays([*rejected.columns, *run], schema=pa.schema(fields))
+
+
+def rejected_again(files: Sequence[StagedFile], writer: Writer, run_id: str, attempt: int) -> list[StagedFile]:
+    """Staged rejected rows of an interrupted run, staged once more as this run's; the old files are still there."""
+    for file in files:
+        for batch in pq.ParquetFile(local_path(file.path)).iter_batches(columns=REJECTED_SCHEMA.names):
+            plain = pa.RecordBatch.from_arrays(batch.columns, schema=REJECTED_SCHEMA)
+            writer.write(with_run(plain, run_id=run_id, attempt=attempt))
+    return writer.flush()
 
 
 def wanted(job: ResolvedJob, table: TableName) -> Wanted:

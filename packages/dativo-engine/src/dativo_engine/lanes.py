@@ -1,0 +1,115 @@
+"""One stream on its way: accepted rows to the table's writer, rejected rows to the quarantine's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from dativo_config.models.resolved import ResolvedStream
+
+from dativo_engine.commits.changes import with_op
+from dativo_engine.commits.quarantine import with_run
+from dativo_engine.interfaces import Batch, Cursor, Enforcer, LateRows, Report, RuleResult, StagedFile, Writer
+from dativo_engine.results import Tally
+
+EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Lane:
+    """One stream's contract, writers, and where its cursor stands.
+
+    Attributes:
+        open_writers: makes a new writer for the table and one for its quarantine.
+        takes_ops: whether what is staged are changes, with what is to be done with each.
+        keeps_rejected: whether rejected rows go to quarantine (warn), or end the run (strict).
+        files, quarantine_files: finished, and no longer the writers' to delete.
+        partials: of the enforcers of interrupted runs that this one goes on from.
+    """
+
+    stream: ResolvedStream
+    enforcer: Enforcer
+    open_writers: Callable[[], tuple[Writer, Writer]]
+    run_id: str
+    attempt: int
+    takes_ops: bool
+    keeps_rejected: bool
+    cursor: Cursor | None = None
+    rejected: int = 0
+    files: list[StagedFile] = field(default_factory=list["StagedFile"])
+    quarantine_files: list[StagedFile] = field(default_factory=list["StagedFile"])
+    partials: list[object] = field(default_factory=list[object])
+    _writers: tuple[Writer, Writer] | None = None
+
+    def take(self, batch: Batch, tally: Tally) -> None:
+        """Enforce the contract on a batch and write both halves of it."""
+        verdict = self.enforcer.enforce(batch)
+        tally.rows_read += batch.records.num_rows + len(batch.malformed)
+        tally.rows_accepted += verdict.accepted.num_rows
+        tally.rows_rejected += verdict.rejected_rows
+        tally.bytes_read += batch.bytes_read
+        self.cursor = batch.cursor or self.cursor
+        self.rejected += verdict.rejected_rows
+        writer, quarantine = self._open()
+        if verdict.rejected is not None and self.keeps_rejected:
+            quarantine.write(with_run(verdict.rejected, run_id=self.run_id, attempt=self.attempt))
+        # Where a rejected row ends the run, no row after it will land.
+        if verdict.accepted.num_rows and (self.keeps_rejected or not self.rejected):
+            writer.write(with_op(verdict.accepted, verdict.op) if self.takes_ops else verdict.accepted)
+
+    def finish_files(self) -> None:
+        """Finish the open files. From here on they are the lane's: `abort` leaves them alone."""
+        if self._writers is not None:
+            writer, quarantine = self._writers
+            self.files += writer.flush()
+            self.quarantine_files += quarantine.flush()
+            self._writers = None
+
+    def report(self) -> Report:
+        """The contract's rules over the whole stream, over what interrupted runs read too."""
+        return self.enforcer.finish([*self.partials, self.enforcer.partial()], self.files)
+
+    def reject_late(self, late: Sequence[LateRows], tally: Tally) -> None:
+        """Count staged rows that only the end showed to be bad, and keep them in quarantine."""
+        for rows in late:
+            count = rows.rejected.num_rows
+            self.rejected += count
+            tally.rows_accepted -= count
+            tally.rows_rejected += count
+            if self.keeps_rejected:
+                self._open()[1].write(with_run(rows.rejected, run_id=self.run_id, attempt=self.attempt))
+
+    def abort(self) -> None:
+        """Delete what the open writers wrote."""
+        if self._writers is not None:
+            for writer in self._writers:
+                writer.abort()
+            self._writers = None
+
+    def _open(self) -> tuple[Writer, Writer]:
+        if self._writers is None:
+            self._writers = self.open_writers()
+        return self._writers
+
+
+def with_stored_keys(report: Report, stored: Sequence[LateRows]) -> Report:
+    """The report, with the rows whose key the table holds already as a broken rule of its own."""
+    if not stored:
+        return report
+    count = sum(rows.rejected.num_rows for rows in stored)
+    reasons = [reason for rows in stored for row in rows.rejected.column("reasons").to_pylist() for reason in row]
+    rule = RuleResult(
+        rule="primaryKey",
+        column=reasons[0]["column"],
+        kind="key",
+        passed=False,
+        measured=count,
+        expected="keys that the table does not hold yet",
+        examples=tuple(reason["message"] for reason in reasons[:EXAMPLES]),
+    )
+    return replace(
+        report,
+        accepted=report.accepted - count,
+        rejected=report.rejected + count,
+        rules=(*report.rules, rule),
+    )
