@@ -1,4 +1,4 @@
-"""A run that was interrupted is gone on from, if the next one would have done the same; nothing shows before the end."""
+"""A run that was interrupted is gone on from, if the next would have done the same; nothing shows before its end."""
 
 from __future__ import annotations
 
