@@ -176,6 +176,7 @@ def source_settings(job: ResolvedJob, *, memory_bytes: int) -> SourceSettings:
         on_changed_file=job.target.on_changed_file,
         rereads_changed_files=job.target.mode != "append",
         memory_bytes=memory_bytes,
+        walls=job.walls,
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets as randomness
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from dativo_config.interpolate import resolve_secrets
 from dativo_config.models.job import RetryConfig
 from dativo_config.models.resolved import ResolvedJob
-from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets
+from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets, secret_warnings
 
 from dativo_engine.asked import as_asked
 from dativo_engine.errors import CommitConflictError, DativoError, FatalError, RunStoppedError
@@ -100,6 +101,8 @@ class _Run:
         except SecretNotFoundError as error:
             raise FatalError(str(error)) from error
         self._events.redactor.add(values)
+        for warning in secret_warnings(tenant):
+            self._events.emit("secrets_exposed", warning, level="WARNING")
         self._events.emit("secrets_loaded", f"{len(values)} secrets resolved", secrets=len(values))
 
     def _attempts(self) -> Outcome:
@@ -175,8 +178,14 @@ class _Run:
         )
 
     def _failed(self, error: Exception) -> RunResult:
+        # An import that a signal cut short, for one, ends in an error that says nothing of the signal.
+        if isinstance(self._stop.raised, RunStoppedError):
+            error = self._stop.raised
         # A failed load may only now be told apart from a mistake of ours; both are one line here.
         described = str(error) if isinstance(error, DativoError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            where = error.filename or self._job.tenant.state_folder
+            described = f"{where}: no space left on the disk; nothing was committed; free some, or move STATE_DIR"
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
         return replace(

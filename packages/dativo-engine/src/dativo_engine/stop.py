@@ -15,12 +15,16 @@ class Stop:
     """Raises in the main thread when the run must end, except inside `hold`.
 
     Outside the main thread, where signals can't be handled, it does nothing: whoever runs jobs in threads stops them.
+
+    Attributes:
+        raised: what was raised, which code in between may have turned into an error of its own.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout = timeout_seconds
         self._watching = False
         self._held = 0
+        self.raised: DativoError | None = None
 
     @contextmanager
     def watch(self) -> Generator[None]:
@@ -70,4 +74,5 @@ class Stop:
         else:
             error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; nothing was committed")
         if not self._held:
+            self.raised = error
             raise error
