@@ -122,3 +122,17 @@ def pick_streams(job: ResolvedJob, names: Sequence[str]) -> tuple[ResolvedStream
             message = f"{job.path} has no object '{name}'; {hint}"
             raise click.BadParameter(message, param_hint="--object")
     return tuple(stream for stream in job.streams if not names or stream.name in names)
+
+
+def pick_stream(job: ResolvedJob, name: str | None) -> ResolvedStream:
+    """The job's stream of this name, or its only one.
+
+    Raises:
+        click.BadParameter: the job has no such stream.
+        click.UsageError: it has several, and none was named.
+    """
+    found = pick_streams(job, () if name is None else (name,))
+    if len(found) != 1:
+        message = f"say which stream with --object; {job.path} has {', '.join(stream.name for stream in found)}"
+        raise click.UsageError(message)
+    return found[0]

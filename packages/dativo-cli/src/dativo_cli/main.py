@@ -37,7 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "schema": Entry("dativo_cli.commands.schema:schema", "Write JSON Schemas, so that editors check the YAML."),
     "contract": Entry("dativo_cli.commands.contract:contract", "Work on data contracts."),
     "connectors": Entry("dativo_cli.commands.connectors:connectors", "List connectors and their options."),
-    "state": Entry("dativo_cli.commands.state:state", "Show or reset where jobs stand."),
+    "state": Entry("dativo_cli.commands.state:state", "Show or change where jobs stand."),
     "quarantine": Entry("dativo_cli.commands.quarantine:quarantine", "Look after rows that broke their contract."),
     "table": Entry("dativo_cli.commands.table:table", "Look at the tables that jobs write."),
     "completion": Entry("dativo_cli.commands.completion:completion", "Print the completion script of a shell."),

@@ -107,7 +107,7 @@ def test_the_mirror_is_never_the_truth(job: ResolvedJob, content: bytes | None):
         mirror.write_bytes(content)
     assert cursor_of(job) == 2
     load(job, "r3", [(3, "c")], at=3)
-    assert show(job)[0].mirror == {**_json(job), "snapshot_id": stored(job).metadata.current_snapshot_id}
+    assert show(job)[0].mirror == "same"
 
 
 def test_a_large_cursor_is_an_object_beside_the_tables_and_the_stamp_stays_small(job: ResolvedJob):
@@ -163,9 +163,3 @@ def make_table(job: ResolvedJob) -> None:
     catalog.create_namespace("acme")
     columns = NestedField(1, "id", LongType(), required=True), NestedField(2, "name", StringType(), required=False)
     catalog.create_table(("acme", "orders"), Schema(*columns))
-
-
-def _json(job: ResolvedJob) -> dict[str, object]:
-    import json
-
-    return json.loads(standing(stored(job).metadata)[job.tenant.stamp_property(job.name)])

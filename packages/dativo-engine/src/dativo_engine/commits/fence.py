@@ -61,6 +61,7 @@ class Edit:
         notes: go into the summary only.
         carried: go into the summary only, unless `marks` say otherwise: other jobs' stamps.
         properties: go into the table's properties only.
+        forgotten: properties that the table is to lose.
     """
 
     updates: tuple[TableUpdate, ...] = ()
@@ -70,6 +71,7 @@ class Edit:
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     carried: Mapping[str, str] = field(default_factory=dict[str, str])
     properties: Mapping[str, str] = field(default_factory=dict[str, str])
+    forgotten: Sequence[str] = ()
 
 
 Plan = Callable[[Table | None], Edit | None]
@@ -202,6 +204,8 @@ class _Change:
         producer.commit()
         if properties := {**edit.properties, **marks}:
             self._transaction.set_properties(properties)
+        if edit.forgotten:
+            self._transaction.remove_properties(*edit.forgotten)
 
     def commit(self) -> CommitTableResponse:
         """Ask the catalogue, once."""
