@@ -102,6 +102,9 @@ def _incremental(draft: Draft, spec: ConnectorSpec) -> Iterator[Problem]:
     if incremental.cursor_field and not needed:
         message = f"the strategy '{incremental.strategy}' compares no field of the rows"
         yield draft.problem((*at, "cursor_field"), message, hint="remove it", key=True)
+    if incremental.lookback_days and not needed:
+        message = f"the strategy '{incremental.strategy}' has no time to look back from"
+        yield draft.problem((*at, "lookback_days"), message, hint="remove it", key=True)
     for stream in draft.streams if needed else ():
         yield from _cursor(draft, stream, incremental.cursor_field or "")
 
