@@ -283,7 +283,9 @@ def _tell_rows(attempt: Attempt, tally: Tally) -> None:
     )
 
 
-def _settle(lanes: Mapping[str, Lane], committer: Committer, tally: Tally) -> tuple[list[LateRows], dict[str, Report]]:
+def _settle(
+    lanes: Mapping[str, Lane], committer: Committer, tally: Tally, *, incremental: bool
+) -> tuple[list[LateRows], dict[str, Report]]:
     """Finish the files, judge the rules over the whole run, and find rows that only now turn out to be bad."""
     late: list[LateRows] = []
     reports: dict[str, Report] = {}
