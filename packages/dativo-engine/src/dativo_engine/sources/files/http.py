@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 TIMEOUT = httpx.Timeout(30, connect=5)
 MAX_REDIRECTS = 5
 COPY_BYTES = 1024 * 1024
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Shorten the URLs that httpx logs, signatures and all, to what may be shown."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(public_name(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+    return True
+
+
+# A process that logs what its libraries tell would write them down: Dagster's does.
+logging.getLogger("httpx").addFilter(_without_secrets)
 
 
 def _client() -> httpx.Client:
