@@ -36,7 +36,7 @@ from dativo_engine.writers.spill import Spill
 from dativo_engine.writers.storage import Storage, writing
 
 # Arranging holds the rows twice, while others are gathered; an Arrow array of text holds at most 2 GiB.
-ARRANGED_SHARE = 0.3
+ARRANGED_SHARE = 0.25
 ARRANGED_MOST = 512 * 1024 * 1024
 # With less, files of scattered rows would come apart into crumbs.
 SHARE_LEAST = 1024 * 1024
@@ -180,6 +180,8 @@ class _ParquetWriter:
         order = self._sorting.arrange(rows, partitions)
         # The rows taken before must be gone before these are doubled.
         self._lanes.drain()
+        # What the writing threads freed is kept for them otherwise.
+        pa.default_memory_pool().release_unused()
         rows, partitions = rows.take(pa.array(order)), partitions[order]
         row_bytes = rows.nbytes / rows.num_rows
         numbers, starts = np.unique(partitions, return_index=True)

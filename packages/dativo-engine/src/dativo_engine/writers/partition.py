@@ -65,6 +65,8 @@ class Partitions:
 
     def number(self, rows: pa.Table) -> Int64s:
         """Each row's partition."""
+        if not self._terms:
+            return np.broadcast_to(np.int64(self._number(())), rows.num_rows)
         combination = np.zeros(rows.num_rows, np.int64)
         known: list[tuple[object, ...]] = [()]
         for term in self._terms:

@@ -22,6 +22,9 @@ from dativo_engine.writers.storage import writing
 
 # Small, as a partition's rows are read with all of the blocks they touch.
 BLOCK_BYTES = 128 * 1024
+# Blocks are too small to be worth a thread for each column.
+ONE_THREAD = ipc.IpcReadOptions(use_threads=False)
+PACKED = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Spill:
             if not block.num_rows:
                 continue
             sink = pa.BufferOutputStream()
-            with ipc.new_stream(sink, self._schema, options=ipc.IpcWriteOptions(compression="lz4")) as stream:
+            with ipc.new_stream(sink, self._schema, options=PACKED) as stream:
                 stream.write_table(block)
             with writing(f"temporary file in {self._folder}"):
                 self._file.write(sink.getvalue())
@@ -128,10 +131,8 @@ class Spill:
         first = int(np.searchsorted(run.first_rows, begin, "right")) - 1
         last = int(np.searchsorted(run.first_rows, end, "left"))
         self._file.seek(run.places[first])
-        source = self._file.read(run.places[last] - run.places[first])
         tables: list[pa.Table] = []
         for place, following in zip(run.places[first:last], run.places[first + 1 : last + 1], strict=True):
-            block = source[place - run.places[first] : following - run.places[first]]
-            with ipc.open_stream(block) as stream:
+            with ipc.open_stream(self._file.read(following - place), options=ONE_THREAD) as stream:
                 tables.append(stream.read_all())
         return pa.concat_tables(tables).slice(begin - run.first_rows[first], end - begin)
