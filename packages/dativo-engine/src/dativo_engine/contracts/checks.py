@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dativo_config.models.contract import JsonValue, Limits, Property
 
 Measure: TypeAlias = Callable[[pa.Array], pa.Array]
+SAMPLE_CELLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +82,24 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """A rule given by what holds for good cells; null in, null out."""
+    """A rule given by what holds for good cells; null in, null out.
+
+    Attributes:
+        is_costly: whether finding a column's few values and judging only those is cheaper than judging every cell.
+    """
 
     rule: str
     expected: str
     holds: Measure
+    is_costly: bool = False
 
     @property
     def rules(self) -> tuple[tuple[str, str], ...]:
         return ((self.rule, self.expected),)
 
     def broken(self, cells: pa.Array) -> Iterator[Broken]:
+        if self.is_costly and _repeats(cells) and pc.all(self.holds(pc.unique(cells))).as_py() is not False:
+            return
         good = self.holds(cells)
         if pc.all(good).as_py() is False:
             yield Broken(self.rule, self.expected, _mask(pc.invert(good)))
@@ -168,7 +176,8 @@ def matches(rule: str, pattern: str, column: str, expected: str = "") -> Holds:
     except pa.ArrowInvalid as error:
         reason = str(error).removeprefix("Invalid regular expression: ")
         raise FatalError(f"column {column!r}: pattern {pattern!r}: {reason}; RE2 syntax is expected") from error
-    return Holds(rule, expected or f"a match of {pattern}", lambda cells: pc.match_substring_regex(cells, pattern))
+    expected = expected or f"a match of {pattern}"
+    return Holds(rule, expected, lambda cells: pc.match_substring_regex(cells, pattern), is_costly=True)
 
 
 def all_of(checks: Sequence[Holds]) -> Holds:
@@ -195,6 +204,12 @@ def values_of(values: Sequence[JsonValue], cells: pa.DataType, column: str) -> p
         wrong = text.filter(result.failed)[0].as_py()
         raise FatalError(f"column {column!r}: {wrong!r} is no value of its type, {cells}")
     return result.values
+
+
+def _repeats(cells: pa.Array) -> bool:
+    """Whether a column's first cells suggest that it has few values."""
+    first = cells[:SAMPLE_CELLS]
+    return len(pc.unique(first)) <= len(first) // 8
 
 
 def _mask(cells: pa.BooleanArray) -> pa.BooleanArray:

@@ -108,9 +108,9 @@ class KeyIndex:
         values = keys.values if keys.order is None else keys.values[keys.order]
         repeats = np.flatnonzero(values[1:] == values[:-1]) if keys.order is not None else _NONE
         found, ordinals = self._runs.find(values)
-        positions = np.unique(np.concatenate([repeats, repeats + 1, found]))
-        if len(positions) == 0:
+        if len(repeats) == 0 and len(found) == 0:
             return Suspects()
+        positions = np.unique(np.concatenate([repeats, repeats + 1, found]))
         positions = positions if keys.order is None else keys.order[positions]
         seen = {(value,) for value in values[found].tolist()} if keys.exact else set(self._log.fetch(ordinals))
         return Suspects(dict(zip(keys.rows[positions].tolist(), keys.keys_at(positions), strict=True)), seen)
