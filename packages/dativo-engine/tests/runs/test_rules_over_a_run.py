@@ -41,3 +41,13 @@ def test_a_full_read_without_rows_does(tmp_path: Path):
     result = run(tmp_path)
     assert result.status == "failed"
     assert "rowCount" in result.error
+
+
+def test_a_query_reads_the_files_of_partitions_whatever_they_are_called(tmp_path: Path):
+    make_project(tmp_path, validation="strict")
+    rule = "    quality:\n      - {type: sql, query: 'SELECT count(*) FROM ${object}', mustBe: 3}\n"
+    (tmp_path / "assets" / "orders.yaml").write_text(CONTRACT + rule)
+    job = tmp_path / "jobs" / "acme" / "orders.yaml"
+    job.write_text(job.read_text().replace("mode: append", "mode: append, partitioning: [note]"))
+    data_file(tmp_path).write_text("id,note\n1,a%2Fb\n2,50 %?#x\n3,ü/..\n")
+    assert run(tmp_path).status == "success"

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dativo_engine.catalogs.locations import local_path
 from dativo_engine.contracts.duck import open_duckdb
 from dativo_engine.contracts.jsontext import json_rows
 from dativo_engine.contracts.keys import UniqueKey
@@ -27,8 +27,8 @@ _BATCH_ROWS = 1 << 16
 
 
 def open_local(path: str) -> pa.NativeFile:
-    """A staged file on this machine: a path or a `file:` URI."""
-    return pa.OSFile(unquote(urlparse(path).path) if path.startswith("file:") else path)
+    """A staged file on this machine."""
+    return pa.OSFile(str(local_path(path)))
 
 
 @dataclass(frozen=True, slots=True)
