@@ -1,0 +1,30 @@
+"""The sources of this package keep the specification."""
+
+from pathlib import Path
+
+from dativo_engine.sources.csv.spec import SPEC as CSV
+from dativo_engine.sources.jsonl.spec import SPEC as JSONL
+from dativo_engine.sources.parquet.spec import SPEC as PARQUET
+from dativo_engine.testing import SourceConformance, SourceWorld
+from file_worlds import CsvWorld, JsonlWorld, ParquetWorld
+
+
+class TestCsv(SourceConformance):
+    spec = CSV
+
+    def open_world(self, folder: Path) -> SourceWorld:
+        return CsvWorld(folder)
+
+
+class TestJsonl(SourceConformance):
+    spec = JSONL
+
+    def open_world(self, folder: Path) -> SourceWorld:
+        return JsonlWorld(folder)
+
+
+class TestParquet(SourceConformance):
+    spec = PARQUET
+
+    def open_world(self, folder: Path) -> SourceWorld:
+        return ParquetWorld(folder)
