@@ -221,11 +221,13 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
     return lanes
 
 
-def _open_writers(layouts: tuple[TableLayout, TableLayout], *, run_id: str, memory_bytes: int) -> tuple[Writer, Writer]:
+def _open_writers(
+    layouts: tuple[TableLayout, TableLayout], *, run_id: str, memory_bytes: int, spill_folder: Path
+) -> tuple[Writer, Writer]:
     table, quarantine = layouts
     return (
-        open_writer(table, run_id=run_id, memory_bytes=memory_bytes),
-        open_writer(quarantine, run_id=run_id, memory_bytes=memory_bytes // 8),
+        open_writer(table, run_id=run_id, memory_bytes=memory_bytes, spill_folder=spill_folder),
+        open_writer(quarantine, run_id=run_id, memory_bytes=memory_bytes // 8, spill_folder=spill_folder),
     )
 
 
