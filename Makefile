@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo check test format schemas bench-csv bench-start clean
+.PHONY: help setup demo check test test-kill format schemas bench-csv bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +27,9 @@ check: setup ## Lint, formatting, types, import direction, lock file, docs
 
 test: setup ## Every test that this machine can run
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-kill: setup ## Half a thousand kills and more, each followed by a run again; writes a report
+	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.dativo/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
 
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .
