@@ -36,7 +36,9 @@ class Encoding:
 def choose_encoding(rows: pa.Table, leaves: Sequence[Leaf]) -> Encoding:
     """Decide from a sample spread over the rows. Nested columns keep their dictionaries."""
     step = -(-max(rows.num_rows, 1) // SAMPLE_ROWS)
-    sample = rows.take(np.arange(0, rows.num_rows, step))
+    # Batch by batch: a table would join its chunks first.
+    batches = (batch.take(pa.array(np.arange(0, batch.num_rows, step))) for batch in rows.to_batches())
+    sample = pa.Table.from_batches(batches, rows.schema)
     dictionary: list[str] = []
     packed: dict[str, str] = {}
     for leaf in leaves:

@@ -136,7 +136,8 @@ class CsvReader:
         )
 
     def _cells(self, column: types.Column, cells: pa.ChunkedArray) -> pa.Array:
-        values = cells.combine_chunks()
+        # Combining copies, even what is one chunk; a block is one but for its short records.
+        values = cells.chunk(0) if cells.num_chunks == 1 else cells.combine_chunks()
         if column.is_doubted:
             values = types.tidy(values, column, self._options)
             column.reconsider(values)
