@@ -5,6 +5,7 @@ Nothing is imported here that `dativo --help` does not need: a command's module 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from collections.abc import Sequence
@@ -122,8 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tune_process() -> None:
     """Set what the process would otherwise pay for in every run, before it imports what reads the settings."""
-    # Importing makes some hundred thousand objects that stay; looking through them again and again for garbage takes
-    # a quarter of a second. Rows live in Arrow's memory, which is no business of the collector.
+    # Importing makes some hundred thousand objects that stay; looking through them for garbage takes a quarter of a
+    # second while they come, and another at the end. Rows live in Arrow's memory, no business of the collector.
     gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     # NumPy's linear algebra, which nothing here calls, would start threads that wait for work by spinning.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
