@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ from hypothesis import strategies as st
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask
-from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
-from pyiceberg.transforms import BucketTransform
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortField, SortOrder
+from pyiceberg.transforms import BucketTransform, IdentityTransform
 from pyiceberg.types import (
     BooleanType,
     DateType,
     DecimalType,
+    DoubleType,
     IcebergType,
+    ListType,
     LongType,
     NestedField,
     StringType,
@@ -56,7 +59,15 @@ Row = dict[str, Any]
 class Folder:
     """A table's data files in a folder, without a catalogue: what a merge sees and leaves."""
 
-    def __init__(self, folder: Path, rule: MergeRule, *, schema: Schema = SCHEMA, spec: PartitionSpec | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        rule: MergeRule,
+        *,
+        schema: Schema = SCHEMA,
+        spec: PartitionSpec | None = None,
+        order: SortOrder = UNSORTED_SORT_ORDER,
+    ):
         self.folder = folder
         self.rule = rule
         self.layout = TableLayout(
@@ -65,7 +76,7 @@ class Folder:
             io_properties={"py-io-impl": "dativo_engine.catalogs.files.LocalFileIO"},
             schema=schema,
             spec=spec or UNPARTITIONED_PARTITION_SPEC,
-            sort_order=UNSORTED_SORT_ORDER,
+            sort_order=order,
             target_file_bytes=1 << 27,
         )
         self.files: list[StagedFile] = []
@@ -146,6 +157,38 @@ def test_the_same_changes_again_are_a_no_op(tmp_path: Path):
     merged = table.merge(changes)
     assert (merged.removed, merged.added) == ((), ())
     assert table.rows() == before
+
+
+def test_nulls_nans_and_nested_values_are_the_same_again(tmp_path: Path):
+    schema = Schema(
+        NestedField(1, "id", LongType(), required=False),
+        NestedField(2, "score", DoubleType(), required=False),
+        NestedField(3, "tags", ListType(4, StringType(), element_required=False), required=False),
+    )
+    columns = pa.schema([("id", pa.int64()), ("score", pa.float64()), ("tags", pa.list_(pa.string()))])
+    stored: list[Row] = [
+        {"id": 1, "score": float("nan"), "tags": ["a", None]},
+        {"id": 2, "score": None, "tags": None},
+        {"id": 3, "score": 0.5, "tags": []},
+    ]
+    table = Folder(tmp_path, MergeRule(("id",)), schema=schema)
+    table.append(pa.Table.from_pylist(stored, columns))
+    assert table.merge([pa.Table.from_pylist(stored, columns)]) == Merged((), (), 0, 0, 0)
+    for change in ({"score": None}, {"tags": ["a", "b"]}):
+        assert table.merge([pa.Table.from_pylist([stored[0] | change], columns)]).updated == 1
+
+
+def test_a_rewritten_file_stays_one_file_in_its_partition_and_order(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)), spec=BY_REGION, order=SortOrder(SortField(4, IdentityTransform())))
+    table.append(rows(*({"id": i, "region": "no", "note": str(i), "at": -i} for i in range(20_000))))
+    (before,) = table.files
+    table.layout = replace(table.layout, target_file_bytes=1)
+    merged = table.merge([rows({"id": 7, "region": "no", "note": "new", "at": 1})])
+    rewritten, added = merged.added
+    assert (rewritten.rows, added.rows) == (19_999, 1)
+    assert (rewritten.partition, rewritten.sort_order_id) == (before.partition, before.sort_order_id)
+    at = pq.read_table(local_path(rewritten.path), columns=["at"])["at"].to_pylist()
+    assert at == sorted(at)
 
 
 def test_rows_that_say_the_same_stay_when_others_of_their_file_change(tmp_path: Path):

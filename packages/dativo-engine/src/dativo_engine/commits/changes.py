@@ -15,6 +15,7 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dativo_engine.interfaces import StagedFile
@@ -60,6 +61,11 @@ class Matches:
     places: Places
     deletes: npt.NDArray[np.bool_]
 
+    def within(self, start: int, rows: int) -> Matches:
+        """Those of `rows` rows from position `start` on, their positions counted from there."""
+        part = slice(*np.searchsorted(self.positions, (start, start + rows)))
+        return Matches(self.positions[part] - start, self.places[part], self.deletes[part])
+
 
 class ChangeSet:
     """The changes of one run to one table. Close it: it holds DuckDB's memory and files in `spill_folder`."""
@@ -86,8 +92,11 @@ class ChangeSet:
                 "threads": threads,
             }
         )
+        # `match` says which side of a join is kept in memory; filters on some types can't be pushed into Arrow scans.
+        self._db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side,join_filter_pushdown'")
         self._load_keys()
         self._collapse()
+        self._winners = self._query("SELECT count(*) AS rows FROM winner")["rows"][0].as_py()
         fits = sum(file.size for file in files) * DECODED < memory_bytes // 4
         self._rows = self._load_rows() if fits else None
         self.begin()
@@ -128,9 +137,11 @@ class ChangeSet:
         """
         same_key = " AND ".join(f"stored.{_quoted(key)} = winner.{_quoted(key)}" for key in self._rule.keys)
         stored_cursor = f"stored.{_quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
+        # DuckDB does not know how large `stored` is, and would keep the wrong side in memory: it keeps the second.
+        sides = "stored JOIN winner" if self._winners <= stored.num_rows else "winner JOIN stored"
         found = self._query(
             f'SELECT position, place, op = {DELETE} AS deletes, coalesce({stored_cursor} > "cursor", false) AS newer '
-            f"FROM stored JOIN winner ON {same_key} ORDER BY position",
+            f"FROM {sides} ON {same_key} ORDER BY position",
             stored=stored,
         )
         newer = found["newer"].to_numpy()
@@ -143,21 +154,38 @@ class ChangeSet:
         if len(places):
             self._query("INSERT INTO settled SELECT place FROM places", places=pa.table({"place": places}))
 
-    def already_stored(self, stored: pa.RecordBatch, places: Places) -> npt.NDArray[np.bool_]:
-        """Whether each stored row equals the change at its place in every column; False where that isn't known."""
-        if self._rows is None or stored.num_rows == 0:
-            return np.zeros(stored.num_rows, np.bool_)
-        rows = (places & ((1 << ROW_BITS) - 1)) + self._first_rows[places >> ROW_BITS]
-        changed = self._rows.take(pa.array(rows))
-        equal = " AND ".join(f"a.{_quoted(name)} IS NOT DISTINCT FROM b.{_quoted(name)}" for name in self._columns)
-        # A cursor of its own: files are compared in several threads.
-        with self._db.cursor() as db:
-            db.register("stored_row", pa.Table.from_batches([stored]))
-            db.register("changed_row", changed)
-            found = db.execute(
-                f"SELECT {equal} AS same FROM stored_row a POSITIONAL JOIN changed_row b"
-            ).to_arrow_table()
-        return found["same"].to_numpy()
+    def already_stored(self, stored: pa.RecordBatch, matches: Matches) -> npt.NDArray[np.bool_]:
+        """Whether each matching row of `stored` equals its change in every column; False where that isn't known."""
+        same = np.zeros(len(matches.positions), np.bool_)
+        if self._rows is None:
+            return same
+        rows = (matches.places & ((1 << ROW_BITS) - 1)) + self._first_rows[matches.places >> ROW_BITS]
+        left = np.arange(len(rows))
+        for name in self._columns:
+            # Most rows that differ do so in one of the first columns: the others are then not looked at.
+            if not len(left):
+                return same
+            found = stored.column(name).take(pa.array(matches.positions[left]))
+            left = left[self._equal(found, self._rows.column(name).chunk(0).take(pa.array(rows[left])))]
+        same[left] = True
+        return same
+
+    def _equal(self, one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
+        """Which values are equal; so are nulls, and so are NaNs."""
+        if pa.types.is_nested(one.type):
+            # A cursor of its own: files are compared in several threads.
+            with self._db.cursor() as db:
+                db.register("one", pa.table({"value": one}))
+                db.register("other", pa.table({"value": other}))
+                sql = "SELECT a.value IS NOT DISTINCT FROM b.value AS same FROM one a POSITIONAL JOIN other b"
+                return db.execute(sql).to_arrow_table()["same"].to_numpy()
+        one, other = (array.storage if isinstance(array, pa.ExtensionArray) else array for array in (one, other))
+        equal = pc.equal(one, other)
+        if pa.types.is_floating(one.type):
+            equal = pc.or_(equal, pc.and_(pc.is_nan(one), pc.is_nan(other)))
+        return pc.if_else(pc.is_valid(equal), equal, pc.and_(pc.is_null(one), pc.is_null(other))).to_numpy(
+            zero_copy_only=False
+        )
 
     def unsettled(self) -> Iterator[pa.RecordBatch]:
         """The upserts that are still to be added, in read order, as the table's columns."""

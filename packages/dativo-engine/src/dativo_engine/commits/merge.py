@@ -26,11 +26,13 @@ from pyiceberg.table import FileScanTask
 
 from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places
 from dativo_engine.commits.keys import bound
-from dativo_engine.commits.rows import dead_positions, read_rows
-from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.commits.rows import dead_positions, read_as_stored, read_rows
+from dativo_engine.interfaces import StagedFile, TableLayout, Writer
+from dativo_engine.writers.onefile import open_single_writer
 from dativo_engine.writers.parquet import open_writer
 
-BATCH_ROWS = 128 * 1024
+# Small enough that what one batch took in memory serves the next.
+BATCH_ROWS = 32 * 1024
 KEY_BATCH_ROWS = 1024 * 1024
 
 
@@ -148,11 +150,11 @@ class Merge:
 
     def _rewrite(self, task: FileScanTask, matches: Matches, prefix: str) -> Rewritten:
         """Write a file again without the rows that give way, unless none really does."""
-        if all(same.all() for _, _, same in self._compared(task, matches, matching_only=True)):
+        if self._all_stored(task, matches):
             nobody = np.empty(0, np.int64)
             return Rewritten(task, (), changed=False, stored=matches.places, updated=nobody, deleted=0)
         soft = self._rule.deletes == "soft"
-        writer = open_writer(self._layout, run_id=prefix, memory_bytes=self._memory // (2 * self._threads), threads=1)
+        writer = self._open_writer(task, prefix)
         stored: list[Places] = []
         updated: list[Places] = []
         deleted = 0
@@ -174,19 +176,33 @@ class Merge:
             deleted=deleted,
         )
 
+    def _open_writer(self, task: FileScanTask, prefix: str) -> Writer:
+        """For a file's rows: to one file, where they stay in its partition and in the table's order."""
+        file, order, memory = task.file, self._layout.sort_order, self._memory // (2 * self._threads)
+        in_order = order.is_unsorted or file.sort_order_id == order.order_id
+        marked = {self._layout.schema.find_field(self._rule.soft_column).field_id} if self._rule.soft_column else set()
+        moving = {field.source_id for field in (*self._layout.spec.fields, *order.fields)} & marked
+        if file.spec_id == self._layout.spec.spec_id and in_order and not moving:
+            return open_single_writer(self._layout, run_id=prefix, memory_bytes=memory)
+        return open_writer(self._layout, run_id=prefix, memory_bytes=memory, threads=1)
+
+    def _all_stored(self, task: FileScanTask, matches: Matches) -> bool:
+        """Whether every matching row already says what its change says; stops at the first that doesn't."""
+        batches = self._read(task, around=matches.positions)
+        return all(self._same(rows, matches.within(start, rows.num_rows)).all() for start, rows in batches)
+
+    def _read(self, task: FileScanTask, around: Places | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
+        path, schema = task.file.file_path, self._layout.schema
+        return read_as_stored(self._io, path, schema, self._columns, batch_rows=BATCH_ROWS, around=around)
+
     def _compared(
-        self, task: FileScanTask, matches: Matches, *, matching_only: bool = False
+        self, task: FileScanTask, matches: Matches
     ) -> Iterator[tuple[pa.RecordBatch, Matches, npt.NDArray[np.bool_]]]:
         """A file's living rows in batches, each with its matches (positions within it) and which say the same."""
         dead = dead_positions(self._io, task)
-        start = 0
-        for rows in read_rows(self._io, task.file.file_path, self._layout.schema, self._columns, batch_rows=BATCH_ROWS):
-            low, high = np.searchsorted(matches.positions, (start, start + rows.num_rows))
-            here = Matches(matches.positions[low:high] - start, matches.places[low:high], matches.deletes[low:high])
+        for start, rows in self._read(task):
+            here = matches.within(start, rows.num_rows)
             gone = dead[slice(*np.searchsorted(dead, (start, start + rows.num_rows)))] - start
-            start += rows.num_rows
-            if matching_only and low == high:
-                continue
             same = self._same(rows, here)
             if len(gone):
                 # Dead rows match nothing; what stands behind them moves up.
@@ -196,10 +212,9 @@ class Merge:
 
     def _same(self, rows: pa.RecordBatch, here: Matches) -> npt.NDArray[np.bool_]:
         """Which of the matching rows need no change: equal to the upsert, or marked as deleted already."""
-        found = rows.take(pa.array(here.positions))
-        same = self._changes.already_stored(found, here.places) & ~here.deletes
+        same = self._changes.already_stored(rows, here) & ~here.deletes
         if self._rule.deletes == "soft" and here.deletes.any():
-            mark = found.column(self._rule.soft_column)
+            mark = rows.column(self._rule.soft_column).take(pa.array(here.positions))
             marked = pc.fill_null(mark, fill_value=False) if pa.types.is_boolean(mark.type) else pc.is_valid(mark)
             same |= here.deletes & marked.to_numpy(zero_copy_only=False)
         return same

@@ -21,6 +21,8 @@ from dativo_engine.catalogs.locations import SCHEME, local_path
 from dativo_engine.errors import FatalError
 
 FIELD_ID = b"PARQUET:field_id"
+# Of a batch, in the file, uncompressed: dictionaries and packed numbers take several times that when decoded.
+BATCH_BYTES = 8 * 1024 * 1024
 
 
 def read_rows(
@@ -30,20 +32,52 @@ def read_rows(
 
     A column the file was written without is null; one that was widened since is cast. Rows that delete files mark as
     dead are among them: see `dead_positions`.
+
+    Args:
+        batch_rows: the most rows of a batch; fewer where they are wide.
+    """
+    wanted = schema_to_pyarrow(schema.select(*columns), include_field_ids=False)
+    for _, batch in read_as_stored(io, path, schema, columns, batch_rows=batch_rows):
+        arrays = [_as_type(array, field.type) for array, field in zip(batch.columns, wanted, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+
+def read_as_stored(
+    io: FileIO,
+    path: str,
+    schema: Schema,
+    columns: Sequence[str],
+    *,
+    batch_rows: int,
+    around: npt.NDArray[np.int64] | None = None,
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Like `read_rows`, each batch with its first position, and texts as narrow as the file has them: no copies.
+
+    Args:
+        around: only row groups that hold one of these positions (ascending) are read.
     """
     wanted = schema_to_pyarrow(schema.select(*columns), include_field_ids=False)
     with open_parquet(io, path) as file:
         names = _names_by_id(file.schema_arrow)
-        stored = {name: names.get(schema.find_field(name).field_id) for name in columns}
-        present = [name for name in stored.values() if name is not None]
-        for batch in file.iter_batches(batch_size=batch_rows, columns=present):
-            arrays = [
-                pa.nulls(batch.num_rows, field.type)
-                if (name := stored[field.name]) is None
-                else _as_type(batch.column(name), field.type)
-                for field in wanted
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+        stored = [names.get(schema.find_field(name).field_id) for name in columns]
+        present = [name for name in stored if name is not None]
+        start = 0
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group)
+            end = start + size.num_rows
+            if around is None or np.diff(np.searchsorted(around, (start, end)))[0]:
+                first = start
+                rows = max(1, min(batch_rows, BATCH_BYTES * size.num_rows // max(size.total_byte_size, 1)))
+                for batch in file.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
+                    arrays = [
+                        pa.nulls(batch.num_rows, field.type)
+                        if name is None
+                        else _fitted(batch.column(name), field.type)
+                        for name, field in zip(stored, wanted, strict=True)
+                    ]
+                    yield first, pa.RecordBatch.from_arrays(arrays, wanted.names)
+                    first += batch.num_rows
+            start = end
 
 
 @contextmanager
@@ -87,3 +121,9 @@ def _names_by_id(schema: pa.Schema) -> dict[int, str]:
 
 def _as_type(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     return array if array.type.equals(wanted) else array.cast(wanted)
+
+
+def _fitted(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """The array in the wanted type, but for the width of its texts' offsets."""
+    narrow = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
+    return array if array.type.equals(narrow.get(wanted, wanted)) else _as_type(array, wanted)
