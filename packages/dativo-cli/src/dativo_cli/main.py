@@ -40,7 +40,9 @@ COMMANDS: dict[str, Entry] = {
     "connectors": Entry("dativo_cli.commands.connectors:connectors", "List connectors and their options."),
     "state": Entry("dativo_cli.commands.state:state", "Show or change where jobs stand."),
     "quarantine": Entry("dativo_cli.commands.quarantine:quarantine", "Look after rows that broke their contract."),
-    "table": Entry("dativo_cli.commands.table:table", "Look at the tables that jobs write."),
+    "table": Entry(
+        "dativo_cli.commands.table:table", "Look at the tables that jobs write, roll them back, maintain them."
+    ),
     "completion": Entry("dativo_cli.commands.completion:completion", "Print the completion script of a shell."),
 }
 

@@ -64,6 +64,7 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 objects_option = click.option(
     "--object", "objects", multiple=True, metavar="NAME", help="Only this stream of the job; may be repeated."
 )
+object_option = click.option("--object", "object_name", metavar="NAME", help="Which stream, if the job has several.")
 wait_option = click.option(
     "--wait/--no-wait", default=True, show_default=True, help="Wait for a run slot of the tenant, or fail."
 )

@@ -21,13 +21,12 @@ from dativo_cli.options import (
     example,
     job_options,
     json_option,
+    object_option,
     objects_option,
     secret_options,
     yes_option,
 )
 from dativo_cli.screen import Json, Screen
-
-object_option = click.option("--object", "object_name", metavar="NAME", help="Which stream, if the job has several.")
 
 
 def _read_cursor(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> Cursor | None:

@@ -1,10 +1,11 @@
-"""`dativo table`: what the tables of a job are, and how they came to be."""
+"""`dativo table`: what the tables of a job are and how they came to be; take them back, keep them in shape."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,16 +14,20 @@ from dativo_config.problems import shown_file
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.tables import TableView
 from dativo_engine.commits.tables import show as view_table
+from dativo_engine.maintenance.work import KEPT_DAYS, KEPT_QUARANTINE_DAYS, KEPT_SNAPSHOTS, Kept, Work
 
-from dativo_cli.jobs import one_job, pick_streams, with_secrets
+from dativo_cli.jobs import one_job, pick_stream, pick_streams, with_secrets
+from dativo_cli.logs import warnings_only
 from dativo_cli.options import (
     JobFlags,
     SecretFlags,
     example,
     job_options,
     json_option,
+    object_option,
     objects_option,
     secret_options,
+    yes_option,
 )
 from dativo_cli.screen import STRONG, Json, Screen
 from dativo_cli.summary import human_size
@@ -32,7 +37,7 @@ SAMPLE_ROWS = 5
 
 @click.group()
 def table() -> None:
-    """Look at the tables that jobs write."""
+    """Look at the tables that jobs write, roll them back, maintain them."""
 
 
 @table.command(epilog=example("dativo table show --config jobs/demo/orders_to_iceberg.yaml"))
@@ -105,6 +110,121 @@ def snapshots(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, objects: 
         ]
         columns = ["snapshot", "committed", "operation", "added", "deleted", "rows", ""]
         screen.table(columns, rows, right=("added", "deleted", "rows"))
+
+
+@table.command(epilog=example("dativo table rollback --steps 0 --config jobs/demo/orders_to_iceberg.yaml --yes"))
+@job_options
+@secret_options
+@object_option
+@click.option("--to", "snapshot", type=int, metavar="SNAPSHOT", help="The snapshot to show again.")
+@click.option("--steps", type=click.IntRange(min=0), metavar="N", help="Or how many snapshots to go back.")
+@yes_option
+@click.pass_obj
+def rollback(
+    screen: Screen,
+    *,
+    jobs: JobFlags,
+    secrets: SecretFlags,
+    object_name: str | None,
+    snapshot: int | None,
+    steps: int | None,
+    yes: bool,
+) -> None:
+    """Show an earlier state of a table again.
+
+    Where the jobs stand goes back with it: their next runs load again what came after. Until `table maintain` expires
+    them, later snapshots can be shown again in the same way.
+    """
+    if (snapshot is None) == (steps is None):
+        message = "give --to SNAPSHOT or --steps N; `dativo table snapshots` lists them"
+        raise click.UsageError(message)
+    from dativo_engine.maintenance.rollback import current, earlier, roll_back  # takes a second to import
+
+    job = one_job(jobs, secrets)
+    name = pick_stream(job, object_name).table
+    opened = with_secrets(job, secrets, screen)
+    present = current(opened, name)
+    chosen = snapshot if snapshot is not None else earlier(opened, name, steps or 0)
+    screen.confirm(f"This takes {name} and the cursors of its jobs back to snapshot {chosen}. Go on?", yes=yes)
+    roll_back(opened, name, chosen, present=present, events=warnings_only(screen))
+    screen.line(f"{name}: at snapshot {chosen}; the next run of {job.name} goes on from there")
+
+
+@table.command(
+    epilog=example(
+        "dativo table maintain --config jobs/demo/orders_to_iceberg.yaml",
+        "dativo table maintain --config jobs/demo/orders_to_iceberg.yaml --keep-days 30 --yes",
+    )
+)
+@job_options
+@secret_options
+@objects_option
+@click.option(
+    "--keep-days", type=click.IntRange(min=0), default=KEPT_DAYS, show_default=True, help="Keep younger snapshots,"
+)
+@click.option(
+    "--keep-snapshots",
+    type=click.IntRange(min=1),
+    default=KEPT_SNAPSHOTS,
+    show_default=True,
+    help="and at least so many.",
+)
+@click.option(
+    "--keep-rejected-days",
+    type=click.IntRange(min=0),
+    default=KEPT_QUARANTINE_DAYS,
+    show_default=True,
+    help="Keep younger rejected rows.",
+)
+@click.option("--yes", "-y", is_flag=True, help="Do it. Without it nothing is changed.")
+@json_option
+@click.pass_obj
+def maintain(  # noqa: PLR0913 - one parameter a flag
+    screen: Screen,
+    *,
+    jobs: JobFlags,
+    secrets: SecretFlags,
+    objects: tuple[str, ...],
+    keep_days: int,
+    keep_snapshots: int,
+    keep_rejected_days: int,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Keep a table small and fast; shows what it would do, and with --yes does it.
+
+    Small files become files of the target size in the table's sort order, with delete files applied; old snapshots
+    expire; files that nothing names and rejected rows that were kept long enough are deleted. Safe beside
+    running loads.
+
+    --json: a list with table, rejected_rows, snapshots, small_files, into_files (null: not done), orphans and
+    orphan_bytes.
+    """
+    from dativo_engine.maintenance import maintain as maintenance  # takes a second to import
+
+    job, names = _tables(screen, jobs, secrets, objects)
+    kept, events = Kept(keep_days, keep_snapshots, keep_rejected_days), warnings_only(screen)
+    do = partial(maintenance.maintain, events=events) if yes else maintenance.survey
+    found = [do(job, name, kept) for name in names]
+    works = [work for work in found if work is not None]
+    if as_json:
+        screen.json([work.to_json() for work in works])
+        return
+    for work in works:
+        screen.line(work.table, STRONG)
+        screen.facts(_work(work))
+    if not yes:
+        screen.line("nothing was changed; --yes does it")
+
+
+def _work(work: Work) -> list[tuple[str, str]]:
+    became = "" if work.into_files is None or not work.small_files else f", now {work.into_files:,}"
+    return [
+        ("snapshots to expire" if work.into_files is None else "snapshots expired", f"{work.snapshots:,}"),
+        ("small files", f"{work.small_files:,}{became}"),
+        ("files nothing names", f"{work.orphans:,}, {human_size(work.orphan_bytes)}"),
+        ("rejected rows kept long enough", f"{work.rejected_rows:,}"),
+    ]
 
 
 def duckdb_command(metadata_location: str) -> str:

@@ -65,6 +65,19 @@ def referenced_paths(metadata: TableMetadata, io: FileIO) -> set[str]:
     }
 
 
+def named_files(metadata: TableMetadata, io: FileIO) -> set[str]:
+    """Every file that a reader of any kept snapshot may open, the metadata files aside."""
+    manifests = {manifest.manifest_path: manifest for item in metadata.snapshots for manifest in item.manifests(io)}
+    entries = (entry for manifest in manifests.values() for entry in manifest.fetch_manifest_entry(io))
+    statistics = (*metadata.statistics, *metadata.partition_statistics)
+    return {
+        *manifests,
+        *(snapshot.manifest_list for snapshot in metadata.snapshots),
+        *(entry.data_file.file_path for entry in entries),
+        *(file.statistics_path for file in statistics),
+    }
+
+
 def stored_rows(metadata: TableMetadata) -> int:
     """The rows of the current snapshot, as its summary counts them; 1 where it does not."""
     snapshot = metadata.current_snapshot()

@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from dativo_config.models.resolved import TableName
 from pyiceberg.catalog import Catalog
@@ -31,11 +31,14 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import CommitTableResponse, CreateTableTransaction, StagedTable, Table, Transaction
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Operation, Summary
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
     AssertCreate,
     AssertCurrentSchemaId,
     AssertDefaultSpecId,
+    AssertRefSnapshotId,
     AssertTableUUID,
     TableRequirement,
     TableUpdate,
@@ -56,7 +59,9 @@ class Edit:
     """One snapshot: the files it takes out and puts in. All empty: a snapshot that only carries its summary.
 
     Attributes:
-        updates: to schema, partition spec and sort order, made before the snapshot is.
+        snapshot: `rows`: it changes what is in the table; `same rows`: they only come to lie in other files; `none`:
+            there is none, only `updates` and properties.
+        updates: to schema, partition spec, sort order and references, made before the snapshot is.
         marks: given the new snapshot's id, what goes into its summary and, as a copy, into the table's properties.
         notes: go into the summary only.
         carried: go into the summary only, unless `marks` say otherwise: other jobs' stamps.
@@ -64,6 +69,7 @@ class Edit:
         forgotten: properties that the table is to lose.
     """
 
+    snapshot: Literal["rows", "same rows", "none"] = "rows"
     updates: tuple[TableUpdate, ...] = ()
     added: Sequence[DataFile] = ()
     removed: Sequence[DataFile] = ()
@@ -186,9 +192,19 @@ class _Change:
         """Write the manifests and collect the updates."""
         self._place = place
         self._base = table
+        self._same_rows = edit.snapshot == "same rows"
+        self._snapshot_id: int | None = None
         self._transaction = Transaction(table) if table is not None else _creation(place)
         if edit.updates:
             self._transaction._apply(edit.updates)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - staged only
+        marks = {} if edit.snapshot == "none" else self._add_snapshot(edit)
+        if properties := {**edit.properties, **marks}:
+            self._transaction.set_properties(properties)
+        if edit.forgotten:
+            self._transaction.remove_properties(*edit.forgotten)
+
+    def _add_snapshot(self, edit: Edit) -> Mapping[str, str]:
+        """Write its manifests; answers its marks."""
         snapshot = self._transaction.update_snapshot()
         producer = snapshot.overwrite() if edit.removed else snapshot.merge_append()
         self._snapshot_id = producer.snapshot_id
@@ -202,25 +218,23 @@ class _Change:
         for file in edit.added:
             producer.append_data_file(file)
         producer.commit()
-        if properties := {**edit.properties, **marks}:
-            self._transaction.set_properties(properties)
-        if edit.forgotten:
-            self._transaction.remove_properties(*edit.forgotten)
+        return marks
 
     def commit(self) -> CommitTableResponse:
         """Ask the catalogue, once."""
         if self._base is None:
             self._create_namespaces()
         table, updates, _ = _inside(self._transaction)
+        if self._same_rows:
+            updates = tuple(_of_same_rows(update) for update in updates)
         return self._place.catalog.commit_table(table, self._requirements(), updates)
 
     def _requirements(self) -> tuple[TableRequirement, ...]:
         if self._base is None:
             return (AssertCreate(),)
         metadata = self._base.metadata
-        _, _, base_is_current = _inside(self._transaction)
         return (
-            *base_is_current,
+            AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": metadata.current_snapshot_id}),
             AssertTableUUID(uuid=metadata.table_uuid),
             AssertCurrentSchemaId.model_validate({"current-schema-id": metadata.current_schema_id}),
             AssertDefaultSpecId.model_validate({"default-spec-id": metadata.default_spec_id}),
@@ -261,10 +275,19 @@ class _Change:
                     continue  # a writer that committed at the same time was first here too
 
 
+def _of_same_rows(update: TableUpdate) -> TableUpdate:
+    """The update, telling engines that follow changes that there is none: PyIceberg has no producer that does."""
+    if not isinstance(update, AddSnapshotUpdate) or update.snapshot.summary is None:
+        return update
+    summary = Summary(Operation.REPLACE, **update.snapshot.summary.additional_properties)
+    snapshot = update.snapshot.model_copy(update={"summary": summary})
+    return AddSnapshotUpdate(snapshot=snapshot)
+
+
 def _inside(
     transaction: Transaction,
 ) -> tuple[Table, tuple[TableUpdate, ...], tuple[TableRequirement, ...]]:
-    """What a transaction would commit by itself; its one requirement is AssertRefSnapshotId of its base."""
+    """What a transaction would commit by itself."""
     return transaction._table, transaction._updates, transaction._requirements  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 

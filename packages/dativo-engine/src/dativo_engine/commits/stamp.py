@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,13 @@ def standing(metadata: TableMetadata) -> dict[str, str]:
     # is still there was rolled back, or it would have been met above.
     properties = _stamps(metadata.properties)
     return {key: text for key, text in properties.items() if _snapshot_id(text) not in snapshots}
+
+
+def outdated(metadata: TableMetadata, *, without: Collection[int]) -> list[str]:
+    """The properties with stamps that were rolled back and would pass for standing once these snapshots are gone."""
+    stands = standing(metadata)
+    properties = _stamps(metadata.properties)
+    return [key for key, text in properties.items() if key not in stands and _snapshot_id(text) in without]
 
 
 def kept_stamps(metadata: TableMetadata) -> set[str]:
@@ -129,10 +136,9 @@ class StampCodec:
     def _keep(self, content: bytes) -> str:
         name = hashlib.sha256(content).hexdigest()
         location = f"{self.warehouse}/_dativo/{self.tenant.id}/{self.job}/{name}.json"
-        output = self.io.new_output(location)
-        if not output.exists():
-            with output.create(overwrite=True) as stream:
-                stream.write(content)
+        # Written anew also where it is there: maintenance leaves what is young alone, and takes what nobody names.
+        with self.io.new_output(location).create(overwrite=True) as stream:
+            stream.write(content)
         return location
 
     def _kept(self, location: str) -> bytes:
