@@ -25,6 +25,7 @@ from dativo_engine.testing.commit_world import CommitWorld
 from dativo_engine.testing.source import SourceConformance
 from dativo_engine.testing.source_world import Damage, SourceWorld
 from dativo_engine.testing.state import StateConformance
+from dativo_engine.testing.writer import WriterConformance
 
 __all__ = [
     "Check",
@@ -36,6 +37,7 @@ __all__ = [
     "SourceConformance",
     "SourceWorld",
     "StateConformance",
+    "WriterConformance",
     "checks",
     "declared",
     "must",

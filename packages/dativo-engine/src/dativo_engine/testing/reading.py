@@ -92,15 +92,22 @@ def measure(open_source: OpenSource, settings: SourceSettings, stream: str) -> t
     """How many rows the source has, and by how many bytes the process grew at most while it read them."""
     source = open_source(settings)
     _begin(source, stream)  # so that libraries are loaded, which the size of the source has no part in
+    count = 0
+    with growth() as grown:
+        for split in source.plan({stream: None}).splits:
+            for batch in source.read(split):
+                count += batch.records.num_rows
+    return count, grown()
+
+
+@contextmanager
+def growth() -> Generator[Callable[[], int]]:
+    """By how many bytes the process has grown at most since the block began."""
     gc.collect()
     pa.default_memory_pool().release_unused()
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest resident set so far
     before = _status("VmRSS")
-    count = 0
-    for split in source.plan({stream: None}).splits:
-        for batch in source.read(split):
-            count += batch.records.num_rows
-    return count, _status("VmHWM") - before
+    yield lambda: _status("VmHWM") - before
 
 
 def _begin(source: Source, stream: str) -> None:
