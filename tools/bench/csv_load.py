@@ -15,14 +15,13 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import shutil
 import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.bench.measure import Measurement, measure
+from tools.bench.measure import Measurement, machine, measure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTRACT = REPOSITORY / "tools" / "bench" / "contract.yaml"
@@ -125,7 +124,7 @@ def report(
     lines = [
         f"# CSV to Iceberg: {rows:,} rows, 12 columns, {size / 1e6:.0f} MB, 20 checks",
         "",
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}.",
+        machine(),
         "",
         "| question | measured | wanted |",
         "|---|---|---|",

@@ -6,11 +6,14 @@ This module and those that use it import nothing large: a child's peak memory be
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -71,6 +74,18 @@ def measure(
         rss=max(usage.ru_maxrss * 1024, watch.peak),
         exit_code=child.returncode,
         stdout=stdout,
+    )
+
+
+def machine() -> str:
+    """A line on what was measured where; the load tells whether others were at work there too."""
+    model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    cores = f"{os.cpu_count()} cores ({model[1] if model else 'unknown'})"
+    memory = os.sysconf("SC_PHYS_PAGES") * PAGE / 2**30
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("pyarrow", "pyiceberg"))
+    return (
+        f"Python {platform.python_version()}, {libraries}; {cores}, {memory:.0f} GiB, "
+        f"{platform.system()} {platform.machine()}; load of the machine {os.getloadavg()[2]:.1f}."
     )
 
 
