@@ -29,7 +29,7 @@ test: setup ## Every test that this machine can run
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 test-kill: setup ## Half a thousand kills and more, each followed by a run again; writes a report
-	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.dativo/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
+	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
 
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .

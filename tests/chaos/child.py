@@ -14,8 +14,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from socket import socket, socketpair
 from typing import Literal
 
 Kind = Literal["begin", "catalogue", "staged", "write"]
@@ -74,7 +74,7 @@ class Child:
         context.set_forkserver_preload(PRELOAD)
         self.log = log
         self.marks: list[Mark] = []
-        self._heard, told = Pipe(duplex=False)
+        self._heard, told = socketpair()
         teller = _Teller(told, dies_at)
         self._process = context.Process(
             target=_dativo, args=(str(project), list(arguments), str(log), dict(environment or {}), teller)
@@ -125,7 +125,7 @@ class Child:
 class _Teller:
     """The audit hook of a child: tells of each step before it is made."""
 
-    def __init__(self, pipe: Connection, dies_at: int) -> None:
+    def __init__(self, pipe: socket, dies_at: int) -> None:
         self._pipe = pipe
         self._left = dies_at
 

@@ -46,6 +46,42 @@ class Sight:
         return "; ".join(told)
 
 
+class Tables:
+    """The tables of a project's tenant, read without dativo."""
+
+    def __init__(self, root: Path) -> None:
+        self._state = root / "state" / "acme"
+
+    def rows(self, name: str) -> pa.Table:
+        """A table's rows, in the order of all its columns."""
+        rows = StaticTable.from_metadata(self.metadata()[name]).scan().to_arrow()
+        return rows.sort_by([(column, "ascending") for column in rows.column_names]).combine_chunks()
+
+    def rows_in_duckdb(self, name: str) -> pa.Table:
+        """The same, as DuckDB reads them."""
+        location = self.metadata()[name].removeprefix("file://")
+        with connect() as duckdb:
+            rows = duckdb.execute(f"SELECT * FROM iceberg_scan('{location}') ORDER BY ALL").to_arrow_table()
+        return rows.cast(self.rows(name).schema).combine_chunks()
+
+    def metadata(self) -> dict[str, str]:
+        """Where the current metadata of each table is, as the catalogue says."""
+        with closing(sqlite3.connect(self._state / "catalog.db")) as connection:
+            return dict(connection.execute("SELECT table_name, metadata_location FROM iceberg_tables").fetchall())
+
+    def leftovers(self) -> list[str]:
+        """Files that no snapshot of any table names, and whatever is still staged."""
+        named = {path for location in self.metadata().values() for path in _named_files(location)}
+        on_disk = {str(path) for path in self._state.glob("warehouse/**/data/**/*") if path.is_file()}
+        missing = [f"missing: {path}" for path in named - on_disk]
+        staged = [str(path) for path in (self._state / "staged").rglob("*") if path.is_file()]
+        return [*sorted(on_disk - named), *missing, *staged]
+
+    def commits(self, name: str) -> int:
+        """How many snapshots a table has."""
+        return len(StaticTable.from_metadata(self.metadata()[name]).metadata.snapshots)
+
+
 @dataclass(frozen=True, slots=True)
 class Undisturbed:
     """A run without a crash: its steps, what is seen after it, and after the next one."""
@@ -61,6 +97,7 @@ class Stage:
     def __init__(self, root: Path, scene: Scene) -> None:
         self.scene = scene
         self.root = root
+        self.tables = Tables(root)
         self._data = root / "data" / "acme"
         self._kept = root / "kept"
         self._logs = root / "logs"
@@ -87,7 +124,7 @@ class Stage:
         self.run()
         assert not (told := self.look().difference(self.undisturbed.seen)), f"{killed}: {told}"
         assert not (told := self.a_day_later().difference(self.undisturbed.later)), f"{killed}, a day later: {told}"
-        assert self.leftovers() == [], killed
+        assert self.tables.leftovers() == [], killed
 
     def restore(self) -> None:
         """Back to the moment before the run that is killed."""
@@ -117,36 +154,11 @@ class Stage:
 
     def look(self) -> Sight:
         """All rows as PyIceberg reads them, and what `dativo quarantine` shows."""
-        tables = {name: self.rows(name) for name in self.metadata() if not name.endswith("__rejected")}
+        tables = {name: self.tables.rows(name) for name in self.tables.metadata() if not name.endswith("__rejected")}
         job = load([self.root / CONFIG], specs()).jobs[0]
         rejected = [row for shown in quarantines(job) for batch in shown.rows() for row in batch.to_pylist()]
         plain = [{name: value for name, value in row.items() if name not in OF_THE_RUN} for row in rejected]
         return Sight(tables, sorted(map(str, plain)))
-
-    def rows(self, name: str) -> pa.Table:
-        """A table's rows, in the order of all its columns."""
-        rows = StaticTable.from_metadata(self.metadata()[name]).scan().to_arrow()
-        return rows.sort_by([(column, "ascending") for column in rows.column_names]).combine_chunks()
-
-    def rows_in_duckdb(self, name: str) -> pa.Table:
-        """The same, as DuckDB reads them."""
-        location = self.metadata()[name].removeprefix("file://")
-        with connect() as duckdb:
-            rows = duckdb.execute(f"SELECT * FROM iceberg_scan('{location}') ORDER BY ALL").to_arrow_table()
-        return rows.cast(self.rows(name).schema).combine_chunks()
-
-    def metadata(self) -> dict[str, str]:
-        """Where the current metadata of each table is, as the catalogue says."""
-        with closing(sqlite3.connect(self._state / "catalog.db")) as connection:
-            return dict(connection.execute("SELECT table_name, metadata_location FROM iceberg_tables").fetchall())
-
-    def leftovers(self) -> list[str]:
-        """Files that no snapshot of any table names, and whatever is still staged."""
-        named = {path for location in self.metadata().values() for path in _named_files(location)}
-        on_disk = {str(path) for path in self._state.glob("warehouse/**/data/**/*") if path.is_file()}
-        missing = [f"missing: {path}" for path in named - on_disk]
-        staged = [str(path) for path in (self._state / "staged").rglob("*") if path.is_file()]
-        return [*sorted(on_disk - named), *missing, *staged]
 
     @property
     def _state(self) -> Path:

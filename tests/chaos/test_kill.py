@@ -77,7 +77,7 @@ def test_killed_at_a_random_moment(
             break
     assert done == kills, "runs were over before they could be killed"
     for table in stage.undisturbed.seen.tables:
-        assert stage.rows_in_duckdb(table).equals(stage.rows(table))
+        assert stage.tables.rows_in_duckdb(table).equals(stage.tables.rows(table))
 
 
 @pytest.mark.skipif(not KILLS, reason="takes minutes; `make test-kill` does it")
