@@ -198,6 +198,21 @@ def test_a_signal_in_a_run_leaves_no_traceback_and_exits_with_2(project: Project
     assert '"job_error"' in rest.splitlines()[-1]
 
 
+def test_a_signal_in_a_commit_lets_that_job_finish_and_starts_no_other(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = project.root / "jobs/demo/orders_again.yaml"
+    second.write_text((project.root / JOB).read_text().replace("target:", "target:\n  table: orders_again", 1))
+    monkeypatch.setattr("dativo_engine.commits.fence.reach", lambda _point: signal.raise_signal(signal.SIGTERM))
+
+    answer = project.dativo("run", "--job-dir", "jobs/demo")
+
+    assert answer.code == 2
+    ends = [event for event in answer.events if event["event_type"] in {"job_finished", "job_error"}]
+    assert [event["event_type"] for event in ends] == ["job_finished", "job_error"]
+    assert "orders_to_iceberg" in str(ends[1]["message"])
+
+
 def test_debug_shows_the_traceback_of_a_failure(project: Project) -> None:
     project.edit(JOB, "orders*.csv", "nothing*.csv")
     plain = project.dativo("run", "--config", JOB)

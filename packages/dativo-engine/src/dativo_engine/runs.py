@@ -114,7 +114,7 @@ class _Run:
             except (DativoError, OSError) as error:
                 self._stop.stop_clock()
                 delay = next_delay(error, self._attempt, self._policy)
-                if delay is None:
+                if delay is None or self._stop.by_signal:
                     raise
                 self._events.emit(
                     "retry_attempt",
@@ -145,6 +145,7 @@ class _Run:
             except CommitConflictError as error:
                 if replan == REPLANS:
                     raise
+                self._stop.go_on()
                 self._events.emit("replanning", f"Planning again: {error}", level="WARNING", conflicts=replan + 1)
         raise AssertionError
 
@@ -188,9 +189,7 @@ class _Run:
             described = f"{where}: no space left on the disk; nothing was committed; free some, or move STATE_DIR"
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
-        return replace(
-            self._result("failed"), error=line, error_code=code, stopped=isinstance(error, RunStoppedError), cause=error
-        )
+        return replace(self._result("failed"), error=line, error_code=code, cause=error)
 
     def _result(self, status: Status) -> RunResult:
         tally = self._tally
@@ -207,6 +206,7 @@ class _Run:
             bytes_written=tally.bytes_written,
             files_written=tally.files_written,
             seconds=round(time.monotonic() - self._began, 3),
+            stopped=self._stop.by_signal,
         )
 
     def _tell_end(self, result: RunResult) -> None:

@@ -25,6 +25,7 @@ class Stop:
         self._watching = False
         self._held = 0
         self.raised: DativoError | None = None
+        self._due: DativoError | None = None
 
     @contextmanager
     def watch(self) -> Generator[None]:
@@ -50,21 +51,37 @@ class Stop:
             signal.setitimer(signal.ITIMER_REAL, self._timeout)
 
     def stop_clock(self) -> None:
-        """No time limit until `start_clock`."""
+        """No time limit until `start_clock`; that the last one was reached no longer counts."""
         if self._watching:
             signal.setitimer(signal.ITIMER_REAL, 0)
+        if isinstance(self._due, RunTimeoutError):
+            self._due = None
+
+    @property
+    def by_signal(self) -> bool:
+        """Whether a signal asked for the end, also where it came too late for this run."""
+        return isinstance(self._due, RunStoppedError)
 
     @contextmanager
     def hold(self) -> Generator[None]:
         """Let the block finish whatever comes: half a clean-up or half a commit is worse than a late answer.
 
-        What came in meanwhile is dropped: a block that is held ends its run, one way or the other.
+        Most such blocks end their run. Where it goes on after one, `go_on` raises what came in meanwhile.
         """
         self._held += 1
         try:
             yield
         finally:
             self._held -= 1
+
+    def go_on(self) -> None:
+        """Say that the run is about to begin again.
+
+        Raises:
+            RunStoppedError, RunTimeoutError: it was told to end while it could not.
+        """
+        if self._due is not None:
+            raise self._due
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGALRM:
@@ -73,6 +90,8 @@ class Stop:
             )
         else:
             error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; nothing was committed")
+        if not self.by_signal:
+            self._due = error
         if not self._held:
             self.raised = error
             raise error

@@ -51,3 +51,27 @@ def test_a_held_block_finishes():
         time.sleep(0.01)
         done = True
     assert done
+
+
+def test_a_run_that_would_begin_again_after_a_held_block_ends_there():
+    stop = Stop(60)
+    with stop.watch():
+        with stop.hold():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+        assert stop.by_signal
+        with pytest.raises(RunStoppedError, match="SIGTERM"):
+            stop.go_on()
+
+
+def test_a_time_limit_reached_in_a_held_block_ends_the_attempt_but_not_the_next_one():
+    stop = Stop(0.02)
+    with stop.watch():
+        stop.start_clock()
+        with stop.hold():
+            time.sleep(0.05)
+        with pytest.raises(RunTimeoutError):
+            stop.go_on()
+        stop.stop_clock()
+        stop.go_on()
+    assert not stop.by_signal
