@@ -59,7 +59,8 @@ def read_as_stored(
     wanted = schema_to_pyarrow(schema.select(*columns), include_field_ids=False)
     with open_parquet(io, path) as file:
         names = _names_by_id(file.schema_arrow)
-        stored = [names.get(schema.find_field(name).field_id) for name in columns]
+        # In the table's order, whatever order the columns were asked for in.
+        stored = [names.get(schema.find_field(name).field_id) for name in wanted.names]
         present = [name for name in stored if name is not None]
         start = 0
         for group in range(file.num_row_groups):
