@@ -70,6 +70,8 @@ class DataFile:
                 column_encoding=form.encoding.packed or None,
                 store_decimal_as_integer=True,
                 write_page_checksum=True,
+                # Pages end by their bytes: without a page index, which is not written, short ones serve no reader.
+                max_rows_per_page=ROW_GROUP_ROWS,
             )
 
     @property
