@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo check test test-kill format schemas bench-csv bench-start clean
+.PHONY: help setup demo check test test-kill format schemas bench-csv bench-merge bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,9 @@ schemas: setup ## Write the JSON Schemas that editors check the example's YAML w
 
 bench-csv: setup ## Five million CSV rows against a bare pyarrow loop; writes a report
 	$(BIN)/python -m tools.bench.csv_load
+
+bench-merge: setup ## Changes into ten million rows, by dativo and by other tools; writes docs/performance-merge.md
+	$(BIN)/python -m tools.bench.merge
 
 bench-start: setup ## How long a run of one row and `dativo --help` take, and on what
 	$(BIN)/python -m tools.bench.start

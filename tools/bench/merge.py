@@ -1,0 +1,234 @@
+"""`make bench-merge`: 100,000 changes into 10 million rows, by dativo and by Spark, PyIceberg, dlt and ingestr.
+
+Every run starts from the same base, written once by dativo in key order; what it leaves is read back and compared.
+dlt merges only into tables of its own, so it has its own base, and 1,000 changes.
+
+    python -m tools.bench.merge --rounds 3 --work .cache/bench-merge
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tools.bench.measure import Measurement, RunFailedError, measure
+from tools.bench.merge_peers import DLT_LIMIT_SECONDS, PACKAGES, Peers
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTRACT = REPOSITORY / "tools" / "bench" / "merge_contract.yaml"
+MEMORY_LIMIT = "600m"
+# Row groups of 250,000 rows: five of them to a file of this size, so that ten million rows are eight or nine files.
+TARGET_MEGABYTES = 36
+JOB = """\
+tenant_id: bench
+source_connector: parquet
+source:
+  files: [{{path: data/{file}.parquet, object: orders}}]
+asset_path: assets/orders.yaml
+target_connector: iceberg
+target: {{{target}, table: {table}, parquet_target_size_mb: {size}}}
+"""
+Runs = dict[str, list[Measurement]]
+
+
+def main() -> None:
+    """Generate, run, check, report."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rows", type=int, default=10_000_000)
+    arguments.add_argument("--changes", type=int, default=100_000)
+    arguments.add_argument("--rounds", type=int, default=3, help="runs of dativo")
+    arguments.add_argument("--peer-rounds", type=int, default=1, help="runs of each other tool")
+    arguments.add_argument(
+        "--work", type=Path, default=REPOSITORY / ".cache" / "bench-merge", help="kept for next time"
+    )
+    arguments.add_argument("--report", type=Path, default=REPOSITORY / "docs" / "performance-merge.md")
+    given = arguments.parse_args()
+    bench = Bench(given.work.resolve())
+    bench.prepare(rows=given.rows, changes=given.changes)
+    runs: Runs = {}
+    notes: list[str] = []
+    for changes in ("clustered", "spread"):
+        for _ in range(given.rounds):
+            bench.restore()
+            _keep(runs, f"dativo, {changes}", bench.dativo(changes))
+            files = bench.data_files()
+            _keep(runs, f"dativo, {changes}, again", bench.dativo(changes, expected_status="unchanged"))
+            if bench.data_files() != files:
+                raise RunFailedError(f"dativo wrote data files for the same changes again ({changes})")
+        notes.append(bench.check(changes))
+        for name in ("spark", "pyiceberg", "ingestr"):
+            for _ in range(given.peer_rounds):
+                bench.restore()
+                run: Callable[[Path], Measurement] = getattr(bench.peers, name)
+                _keep(runs, f"{name}, {changes}", run(bench.data(changes)))
+    notes.append(bench.dlt(runs))
+    for mode in ("append", "merge"):
+        bench.restore()
+        _keep(runs, f"dativo, first load, {mode}", bench.dativo(f"first_{mode}"))
+    report(given.report, runs, notes, rows=given.rows, changes=given.changes)
+
+
+class Bench:
+    """A work folder that is a dativo project of one tenant, and beside it the base that every run starts from."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.peers = Peers(work)
+
+    def prepare(self, *, rows: int, changes: int) -> None:
+        """Data, jobs, the peers' environments, and the base; what is there from last time is kept."""
+        for folder in ("data", "jobs/bench", "assets"):
+            (self.work / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CONTRACT, self.work / "assets" / "orders.yaml")
+        self._write_job("base", file="base", target="mode: append, append_full: true")
+        for name in ("clustered", "spread", "small"):
+            self._write_job(name, file=name, target="mode: merge")
+        self._write_job("first_append", file="base", target="mode: append, append_full: true", table="first_append")
+        self._write_job("first_merge", file="base", target="mode: merge", table="first_merge")
+        if not self.data("base").exists():
+            command = [sys.executable, "-m", "tools.bench.merge_data", str(self.data("base").parent)]
+            environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+            options = ["--rows", str(rows), "--changes", str(changes)]
+            measure([*command, *options], folder=self.work, environment=environment)
+        self.peers.install()
+        if not (self.work / "base").exists():
+            shutil.rmtree(self.work / "state", ignore_errors=True)
+            self.dativo("base")
+            (self.work / "state").rename(self.work / "base")
+        self.peers.dlt_base(self.data("base"))
+
+    def data(self, name: str) -> Path:
+        """The Parquet file of the base or of a set of changes."""
+        return self.work / "data" / f"{name}.parquet"
+
+    def restore(self) -> None:
+        """The base again. Data files are never changed, so they are linked; the rest is copied."""
+        shutil.rmtree(self.work / "state", ignore_errors=True)
+        shutil.copytree(self.work / "base", self.work / "state", copy_function=_link_data)
+
+    def data_files(self) -> set[str]:
+        """The data files in the warehouse."""
+        return {file.name for file in (self.work / "state").rglob("*.parquet")}
+
+    def dativo(self, job: str, *, expected_status: str = "committed") -> Measurement:
+        """`dativo run`, the whole process, told to stay within the memory limit."""
+        command = [str(Path(sys.executable).with_name("dativo")), "run", "--json", "--config", f"jobs/bench/{job}.yaml"]
+        taken = measure(command, folder=self.work, environment={**os.environ, "DATIVO_MEMORY_LIMIT": MEMORY_LIMIT})
+        status = json.loads(taken.stdout)["tables"][0]["status"]
+        if status != expected_status:
+            raise RunFailedError(f"{job}: {status}, not {expected_status}")
+        return taken
+
+    def check(self, changes: str) -> str:
+        """Read back what dativo left, by three engines.
+
+        Raises:
+            RunFailedError: one of them finds something else than must be there, or more than one new snapshot.
+        """
+        from tools.bench import merge_check  # a child's peak memory begins with its parent's: imported late
+
+        table = merge_check.table_of(self.work / "state" / "bench" / "catalog.db")
+        snapshots = len(table.snapshots()) - 1
+        file = self.data(changes)
+        wanted = merge_check.expected(self.data("base"), file)
+        found = {
+            "DuckDB": merge_check.by_duckdb(table, file),
+            "PyIceberg": merge_check.by_pyiceberg(table, file),
+            "Spark": merge_check.by_spark(self.peers, file),
+        }
+        wrong = {name: figures for name, figures in found.items() if figures != wanted}
+        if wrong or snapshots != 1:
+            raise RunFailedError(f"{changes}: wanted {wanted} in one snapshot, found {snapshots}: {wrong}")
+        return (
+            f"dativo, {changes}: one snapshot, and none for the same changes again; {', '.join(found)} read "
+            f"{wanted[0]:,} rows of as many keys, three right sums, and all {wanted[5]:,} changed rows in full."
+        )
+
+    def dlt(self, runs: Runs) -> str:
+        """Dlt's merge of the small set beside dativo's, or how it was cut."""
+        self.restore()
+        _keep(runs, "dativo, small", self.dativo("small"))
+        try:
+            _keep(runs, "dlt, small", self.peers.dlt(self.data("small")))
+        except RunFailedError as failure:
+            return f"dlt, small: did not end well within {DLT_LIMIT_SECONDS} s: {str(failure).splitlines()[0]}"
+        return "dlt, small: 1,000 changes into a table of its own; it commits each 1,000 rows by themselves."
+
+    def _write_job(self, name: str, *, file: str, target: str, table: str = "orders") -> None:
+        text = JOB.format(file=file, target=target, table=table, size=TARGET_MEGABYTES)
+        (self.work / "jobs" / "bench" / f"{name}.yaml").write_text(text)
+
+
+def report(
+    file: Path, runs: Mapping[str, Sequence[Measurement]], notes: Sequence[str], *, rows: int, changes: int
+) -> None:
+    """Write and print the report."""
+    cpu = {name: statistics.median(run.cpu for run in taken) for name, taken in runs.items()}
+    peak = max(run.rss for name, taken in runs.items() if name.startswith("dativo") for run in taken) / 2**20
+    answers = [
+        (f"dativo / {peer}, {kind}, CPU", cpu[f"dativo, {kind}"] / cpu[f"{key}, {kind}"], f"at most {limit}")
+        for kind in ("clustered", "spread")
+        for key, peer, limit in (("spark", "Spark copy-on-write", 0.12), ("pyiceberg", "PyIceberg upsert", 0.3))
+    ]
+    answers.append(("dativo's peak memory, MiB", peak, "at most 600"))
+    first = cpu["dativo, first load, merge"] / cpu["dativo, first load, append"]
+    answers.append((f"first load of {rows:,} rows, merge / append, CPU", first, ""))
+    packages = ", ".join(package for packages in PACKAGES.values() for package in packages[:1])
+    where = (
+        f"Written by `make bench-merge`. Python {platform.python_version()}, {os.cpu_count()} cores, "
+        f"{platform.system()} {platform.machine()}; {packages}; one-minute load {os.getloadavg()[0]:.1f} at the end."
+    )
+    how = (
+        "Clustered: the updates lie in the newest hundredth of the keys. Spread: anywhere. Small: 1,000 updates "
+        "anywhere. CPU and memory are the whole process tree's; "
+        f"dativo runs with `DATIVO_MEMORY_LIMIT={MEMORY_LIMIT}`."
+    )
+    lines = [
+        f"# Merge: {changes:,} changes (90 % updates) into {rows:,} rows of 12 columns",
+        "",
+        where,
+        "",
+        how,
+        "",
+        "| question | measured | wanted |",
+        "|---|---|---|",
+        *(f"| {question} | {value:.2f} | {wanted} |" for question, value, wanted in answers),
+        "",
+        "| run | runs | wall s (median) | CPU s (median) | CPU s (all) | peak MiB |",
+        "|---|---|---|---|---|---|",
+        *(_row(name, taken) for name, taken in runs.items()),
+        "",
+        *(f"- {note}" for note in notes),
+        "",
+    ]
+    file.write_text("\n".join(lines))
+    print(f"\n{file.read_text()}\n{file}")
+
+
+def _row(name: str, taken: Sequence[Measurement]) -> str:
+    wall, cpu = (statistics.median(getattr(run, figure) for run in taken) for figure in ("wall", "cpu"))
+    every = " ".join(f"{run.cpu:.1f}" for run in taken)
+    return f"| {name} | {len(taken)} | {wall:.1f} | {cpu:.1f} | {every} | {max(run.rss for run in taken) >> 20} |"
+
+
+def _keep(runs: Runs, name: str, taken: Measurement) -> None:
+    print(f"{name:<28} {taken.wall:7.1f} s  {taken.cpu:7.1f} CPU s  {taken.rss >> 20:5} MiB", flush=True)
+    runs.setdefault(name, []).append(taken)
+
+
+def _link_data(source: str, target: str) -> None:
+    if source.endswith(".parquet"):
+        os.link(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    main()
