@@ -3,7 +3,7 @@
     source.plan -> splits -> source.read -> batches
         -> enforcer.enforce -> accepted rows -> writer
                             -> rejected rows -> the quarantine's writer
-    writer.flush -> staged files -> enforcer.finish -> the judgement -> committer.publish
+    writer.flush -> committer.stage -> enforcer.finish -> the judgement -> committer.publish
 
 Nothing is visible in any table before `publish`; whatever goes wrong before it leaves the tables as they were.
 """
@@ -132,14 +132,18 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     resume.adopt(lanes, tally)
     _announce(attempt, stamps)
     _read(attempt, source, plan, lanes, resume, tally)
+    stored = _stage(lanes, committer, tally)
+    # A run that fails from here on deletes what it staged, and so leaves nothing to go on from.
     undo.callback(resume.drop)
-    late, reports = _settle(lanes, committer, tally, incremental=job.incremental is not None)
+    late, reports = _settle(lanes, stored, committer, tally, incremental=job.incremental is not None)
     _judge(attempt, lanes, reports)
 
     rejected = {name: lane.rejected for name, lane in lanes.items()}
     if attempt.dry_run:
         return Outcome(reports, rejected, {})
     new = _stamps(attempt, plan, lanes, stamps)
+    # A library may have swallowed what a signal raised in it.
+    attempt.stop.go_on()
     with attempt.stop.hold():
         # From here on the committer alone knows which files a table may refer to.
         writers.pop_all()
@@ -291,25 +295,38 @@ def _tell_rows(attempt: Attempt, tally: Tally) -> None:
     )
 
 
+def _stage(lanes: Mapping[str, Lane], committer: Committer, tally: Tally) -> dict[str, tuple[LateRows, ...]]:
+    """Finish the files and hand them to the committer, lane by lane; answers rows whose key a table holds already."""
+    stored: dict[str, tuple[LateRows, ...]] = {}
+    for name, lane in lanes.items():
+        lane.finish_files()
+        stored[name] = committer.stage([*lane.files, *lane.quarantine_files])
+        tally.files_written += len(lane.files)
+        tally.bytes_written += sum(file.size for file in lane.files)
+    return stored
+
+
 def _settle(
-    lanes: Mapping[str, Lane], committer: Committer, tally: Tally, *, incremental: bool
+    lanes: Mapping[str, Lane],
+    stored: Mapping[str, Sequence[LateRows]],
+    committer: Committer,
+    tally: Tally,
+    *,
+    incremental: bool,
 ) -> tuple[list[LateRows], dict[str, Report]]:
-    """Finish the files, judge the rules over the whole run, and find rows that only now turn out to be bad."""
+    """Judge the rules over the whole run, and reject the rows that only now turn out to be bad."""
     late: list[LateRows] = []
     reports: dict[str, Report] = {}
     for name, lane in lanes.items():
-        lane.finish_files()
         report = lane.report()
-        stored = committer.stage(lane.files)
-        lane.reject_late([*report.late, *stored], tally)
+        bad = [*report.late, *stored[name]]
+        lane.reject_late(bad, tally)
         lane.finish_files()
         committer.stage(lane.quarantine_files)
-        late += [*report.late, *stored]
+        late += bad
         # An increment with nothing in it breaks no rule about the rows of a run: `rowCount` above 0, say.
         nothing_new = incremental and report.read == 0
-        reports[name] = replace(report, rules=()) if nothing_new else with_stored_keys(report, stored)
-        tally.files_written += len(lane.files)
-        tally.bytes_written += sum(file.size for file in lane.files)
+        reports[name] = replace(report, rules=()) if nothing_new else with_stored_keys(report, stored[name])
     return late, reports
 
 

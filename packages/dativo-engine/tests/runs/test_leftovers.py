@@ -1,0 +1,37 @@
+"""A run that fails after its files were finished leaves none of them behind."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from checkpoint_project import data_file, data_files, load_job, make_project, stored
+from dativo_engine.errors import RunStoppedError
+from dativo_engine.events import EventLog
+from dativo_engine.results import RunResult
+from dativo_engine.runs import run_job
+
+
+def run(root: Path) -> RunResult:
+    return run_job(load_job(root), EventLog(io.StringIO()))
+
+
+@pytest.mark.parametrize("checkpoint", [", checkpoint: {rows: 1}", ""], ids=["with checkpoints", "without"])
+def test_a_run_stopped_while_its_rules_are_judged_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: str
+):
+    def stopped(*_arguments: object, **_named: object) -> None:
+        message = "stopped"
+        raise RunStoppedError(message)
+
+    make_project(tmp_path)
+    job = tmp_path / "jobs" / "acme" / "orders.yaml"
+    job.write_text(job.read_text().replace(", checkpoint: {rows: 1}", checkpoint))
+    data_file(tmp_path).write_text("id,note\n1,a\nbad,b\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("dativo_engine.contracts.report.Judge.report", stopped)
+        assert run(tmp_path).error == "stopped"
+    assert not data_files(tmp_path)
+    assert run(tmp_path).status == "partial"
+    assert stored(load_job(tmp_path)) == [1]
