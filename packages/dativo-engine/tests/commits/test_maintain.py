@@ -266,29 +266,33 @@ Steps = st.lists(st.sampled_from(["begin a", "begin b", "end a", "end b", "maint
 
 @settings(max_examples=int(os.environ.get("DATIVO_EXAMPLES", "8")), deadline=None)
 @given(steps=Steps)
-def test_any_interleaving_of_two_jobs_and_maintenance_gives_what_the_jobs_alone_would(steps: list[str]) -> None:
+def test_any_interleaving_of_an_append_a_merge_and_maintenance_gives_what_the_jobs_alone_would(
+    steps: list[str],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        jobs = {name: make_job(Path(folder), name=name) for name in ("a", "b")}
-        for number in range(3):
-            load(jobs["a"], f"first-{number}", [(number, "first")], at=0)
-        expected = [(number, "first") for number in range(3)]
-        runs: dict[str, tuple[Run, int]] = {}
+        append = make_job(Path(folder), name="a", keyed=True)
+        merge = make_job(Path(folder), name="b", keyed=True, mode="merge")
+        jobs = {"a": append, "b": merge}
+        expected = dict.fromkeys(range(6), "first")
+        for number, name in expected.items():
+            load(append, f"first-{number}", [(number, name)], at=0)
+        runs: dict[str, tuple[Run, int, int]] = {}
         for number, step in enumerate(steps, start=10):
             verb, _, name = step.partition(" ")
             if verb == "maintain":
-                maintain(jobs["a"], LITTLE if name else Kept())
+                maintain(append, LITTLE if name else Kept())
             elif verb == "begin" and name not in runs:
-                run = Run(jobs[name], f"{name}-{number}")
+                run, key = Run(jobs[name], f"{name}-{number}"), number if name == "a" else number % 6
                 run.committer.last()
-                run.stage([(number, name)])
-                runs[name] = run, number
+                run.stage([(key, f"{name}{number}")])
+                runs[name] = run, number, key
             elif verb == "end" and name in runs:
-                run, loaded = runs.pop(name)
-                run.publish(at=loaded)
-                expected.append((loaded, name))
-                assert cursor_of(jobs[name]) == loaded
-        for run, _ in runs.values():
+                run, begun, key = runs.pop(name)
+                run.publish(at=begun)
+                expected[key] = f"{name}{begun}"
+                assert cursor_of(jobs[name]) == begun
+        for run, _, _ in runs.values():
             run.committer.abandon()
-        maintain(jobs["a"])
-        assert stored_rows(jobs["a"]) == sorted(expected)
-        assert survey(jobs["a"]).orphans == 0
+        maintain(append)
+        assert stored_rows(append) == sorted(expected.items())
+        assert survey(append).orphans == 0
