@@ -83,7 +83,10 @@ class Folder:
 
     def merge(self, batches: Sequence[pa.Table]) -> Merged:
         """Merge one run, whose changes were staged as these files."""
-        changes = [self._stage(number, table) for number, table in enumerate(batches)]
+        return self.merge_staged([self._stage(number, table) for number, table in enumerate(batches)])
+
+    def merge_staged(self, changes: Sequence[StagedFile]) -> Merged:
+        """Merge one run, whose changes are these files."""
         tasks = {file.path: FileScanTask(to_data_file(file, self.layout.spec)) for file in self.files}
         with ChangeSet(
             changes,
@@ -197,6 +200,21 @@ def test_rows_that_say_the_same_stay_when_others_of_their_file_change(tmp_path: 
     merged = table.merge([rows(row(1), row(2, "new"))])
     assert table.rows() == [row(1), row(2, "new"), row(3)]
     assert (merged.updated, merged.inserted) == (1, 0)
+
+
+def test_a_file_of_changes_that_are_all_new_is_taken_over_as_it_is(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    staged = replace(table.layout, location=file_location(tmp_path / "changes"))
+    writer = open_writer(staged, run_id="changes", memory_bytes=1 << 26)
+    new = rows(*({"id": i, "region": "no", "note": "n", "at": i} for i in range(10_000)))
+    writer.write(new.combine_chunks().to_batches()[0])
+    (change,) = writer.flush()
+    (added,) = table.merge_staged([change]).added
+    assert local_path(added.path).read_bytes() == local_path(change.path).read_bytes()
+    assert added.path.startswith(table.layout.location)
+    assert replace(added, path="") == replace(change, path="")
+    assert table.rows() == sorted(new.to_pylist(), key=lambda row: str(row["id"]))
+    assert table.merge_staged([change]) == Merged((), (), 0, 0, 0)
 
 
 def test_the_greater_cursor_wins_the_stored_row_included(tmp_path: Path):

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dativo_engine.catalogs.locations import local_path
 from dativo_engine.interfaces import StagedFile
 
 OP_COLUMN = "_dativo_op"
@@ -84,7 +85,7 @@ class ChangeSet:
 
         self._rule = rule
         self._columns = list(columns)
-        self._paths = [file.path.removeprefix("file://") for file in files]
+        self._files = list(files)
         self._db = duckdb.connect(
             config={
                 "memory_limit": f"{max(memory_bytes // 2 // 2**20, 64)}MiB",
@@ -187,33 +188,39 @@ class ChangeSet:
             zero_copy_only=False
         )
 
-    def unsettled(self) -> Iterator[pa.RecordBatch]:
-        """The upserts that are still to be added, in read order, as the table's columns."""
-        for number, path in enumerate(self._paths):
+    def unsettled(self) -> Iterator[tuple[StagedFile, Places]]:
+        """Of each change file the rows that are still to be added: positions of upserts, ascending."""
+        for number, file in enumerate(self._files):
             first = number << ROW_BITS
             rows = self._query(
                 f"SELECT place - {first} AS row FROM winner ANTI JOIN settled USING (place) "
                 f"WHERE op = {UPSERT} AND place >= {first} AND place < {first + (1 << ROW_BITS)} ORDER BY row"
             )["row"].to_numpy()
-            start = 0
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS, columns=self._columns):
-                low, high = np.searchsorted(rows, (start, start + batch.num_rows))
-                if high > low:
-                    yield batch.take(pa.array(rows[low:high] - start)) if high - low < batch.num_rows else batch
-                start += batch.num_rows
+            if len(rows):
+                yield file, rows
+
+    def read(self, file: StagedFile, positions: Places) -> Iterator[pa.RecordBatch]:
+        """These rows of a change file, as the table's columns."""
+        start = 0
+        for batch in pq.ParquetFile(path_of(file)).iter_batches(batch_size=BATCH_ROWS, columns=self._columns):
+            low, high = np.searchsorted(positions, (start, start + batch.num_rows))
+            if high > low:
+                chosen = pa.array(positions[low:high] - start)
+                yield batch.take(chosen) if high - low < batch.num_rows else batch
+            start += batch.num_rows
 
     def _load_keys(self) -> None:
         """Table `change`: keys, cursor, op and place of every change."""
         cursor = f"{_quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
         keys = ", ".join(_quoted(key) for key in self._rule.keys)
         ignored = f"WHERE op <> {DELETE}" if self._rule.deletes == "ignore" else ""
-        for number, path in enumerate(self._paths):
+        for number, file in enumerate(self._files):
             with self._db.cursor() as db:
-                db.register("read", self._read_keys(path, number << ROW_BITS))
+                db.register("read", self._read_keys(path_of(file), number << ROW_BITS))
                 into = "INSERT INTO change" if number else "CREATE TABLE change AS"
                 db.execute(f'{into} SELECT {keys}, {cursor} AS "cursor", op, place FROM read {ignored}')
 
-    def _read_keys(self, path: str, place: int) -> pa.RecordBatchReader:
+    def _read_keys(self, path: Path, place: int) -> pa.RecordBatchReader:
         file = pq.ParquetFile(path)
         columns = self._rule.columns
         has_op = OP_COLUMN in file.schema_arrow.names
@@ -249,7 +256,7 @@ class ChangeSet:
 
     def _load_rows(self) -> pa.Table:
         """The change rows themselves: comparing them with stored rows makes the same changes again a no-op."""
-        tables = [pq.read_table(path, columns=self._columns) for path in self._paths]
+        tables = [pq.read_table(path_of(file), columns=self._columns) for file in self._files]
         self._first_rows = np.cumsum([0, *(table.num_rows for table in tables)])
         return pa.concat_tables(tables).combine_chunks()
 
@@ -261,6 +268,11 @@ class ChangeSet:
         finally:
             for name in tables:
                 self._db.unregister(name)
+
+
+def path_of(file: StagedFile) -> Path:
+    """Where a change file lies: always on this machine."""
+    return local_path(file.path)
 
 
 def with_op(rows: pa.RecordBatch, op: pa.Int8Array | None) -> pa.RecordBatch:

@@ -24,10 +24,11 @@ from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask
 
-from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places
+from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places, path_of
 from dativo_engine.commits.keys import bound
 from dativo_engine.commits.rows import dead_positions, read_as_stored, read_rows
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
+from dativo_engine.writers.adopt import adopt, is_adoptable
 from dativo_engine.writers.onefile import open_single_writer
 from dativo_engine.writers.parquet import open_writer
 
@@ -231,10 +232,17 @@ class Merge:
         return rows.set_column(index, field, pc.if_else(pa.array(chosen), mark, rows.column(index)))
 
     def _add_unsettled(self) -> list[StagedFile]:
+        """Write the changes that are left. A file of changes of which all are left is the table's as it is."""
         writer = open_writer(self._layout, run_id=next(self._prefixes), memory_bytes=self._memory // 2)
-        for batch in self._changes.unsettled():
-            writer.write(batch)
-        return writer.flush()
+        adopted: list[StagedFile] = []
+        for file, positions in self._changes.unsettled():
+            path = path_of(file)
+            if len(positions) == file.rows and is_adoptable(path, self._layout):
+                adopted.append(adopt(path, file, self._layout, run_id=next(self._prefixes)))
+                continue
+            for batch in self._changes.read(file, positions):
+                writer.write(batch)
+        return [*adopted, *writer.flush()]
 
 
 def _without(rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:
