@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+
+import pytest
 
 from .conftest import JOB, ORDERS, Project
 
@@ -56,3 +59,18 @@ def test_maintain_shows_what_it_would_do_and_does_it_with_yes(project: Project) 
     assert "5, now 1" in done.out
     assert rows(project) == 11
     assert project.dativo("run", "--config", JOB, "--json").json["rows_read"] == 0  # pyright: ignore[reportIndexIssue]
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit"])
+def test_maintenance_killed_at_its_commit_changes_no_row_and_the_next_run_tidies_up(
+    project: Project, point: str
+) -> None:
+    load_days(project, 5)
+    killed = project.child("table", "maintain", "--config", JOB, "--yes", environment={"DATIVO_TEST_KILL_AT": point})
+    assert killed.code == -signal.SIGKILL
+    assert rows(project) == 11
+    assert project.dativo("run", "--config", JOB, "--json").json["rows_read"] == 0  # pyright: ignore[reportIndexIssue]
+    written = list(Path("state").rglob("maintain-*.parquet"))
+    assert len(written) == (1 if point == "after_commit" else 0)
+    assert project.dativo("table", "maintain", "--config", JOB, "--yes").code == 0
+    assert rows(project) == 11

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from commit_deletes import mark_dead
 from commit_support import ORDERS, Events, Run, cursor_of, load, make_job, stored, stored_rows
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
@@ -121,6 +122,26 @@ def test_a_stamp_that_another_engine_rolled_back_does_not_come_back_when_its_sna
 
     assert [item.snapshot_id for item in stored(job).metadata.snapshots] == [middle]
     assert cursor_of(job) == 1
+
+
+def test_dead_rows_are_left_out_of_the_new_files(job: ResolvedJob) -> None:
+    load(job, "r1", [(1, "a"), (2, "b"), (3, "c")], at=1)
+    mark_dead(stored(job), [0, 2])
+    assert stored_rows(job) == [(2, "b")]
+
+    work = maintain(job, Kept())
+
+    assert (work.small_files, work.into_files) == (1, 1)
+    assert (stored_rows(job), cursor_of(job)) == ([(2, "b")], 1)
+    assert [task.delete_files for task in stored(job).scan().plan_files()] == [set()]
+    assert maintain(job, Kept()).small_files == 0
+
+
+def test_a_file_of_dead_rows_only_goes(job: ResolvedJob) -> None:
+    load(job, "r1", [(1, "a")], at=1)
+    mark_dead(stored(job), [0])
+    assert maintain(job, Kept()).into_files == 0
+    assert (stored_rows(job), cursor_of(job)) == ([], 1)
 
 
 def test_files_that_nothing_names_go_and_others_stay(job: ResolvedJob) -> None:

@@ -143,10 +143,13 @@ def _living_rows(table: Table, task: FileScanTask) -> Iterator[pa.RecordBatch]:
 
 
 def _publish(place: Place, planned: Table, written: Sequence[Rewrite], events: Events) -> Compacted:
+    landing: list[Rewrite] = []
+
     def plan(table: Table | None) -> Edit | None:
-        landing = [] if table is None else _still_due(planned, table, written)
-        if table is None or not landing:
+        due = [] if table is None else _still_due(planned, table, written)
+        if table is None or not due:
             return None
+        landing[:] = due
         spec = table.spec()
         return Edit(
             snapshot="same rows",
@@ -157,7 +160,7 @@ def _publish(place: Place, planned: Table, written: Sequence[Rewrite], events: E
 
     landed = land(place, plan, events)
     named = referenced_paths(landed.metadata, planned.io)
-    came = [rewrite for rewrite in written if all(file.path in named for file in rewrite.files)]
+    came = [rewrite for rewrite in landing if all(file.path in named for file in rewrite.files)]
     _delete(file for rewrite in written if rewrite not in came for file in rewrite.files)
     return Compacted(sum(len(rewrite.group.tasks) for rewrite in came), sum(len(rewrite.files) for rewrite in came))
 
