@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_SECONDS = 0.02
 
 
@@ -25,7 +26,7 @@ class Measurement:
     """What one run took.
 
     Attributes:
-        cpu: user and system seconds of the process and of all children it waited for.
+        cpu: user and system seconds of the process and its descendants.
         rss: bytes; the largest sum of resident memory over the process tree, and at least that of its largest process.
     """
 
@@ -70,7 +71,7 @@ def measure(
             )
     return Measurement(
         wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
+        cpu=max(usage.ru_utime + usage.ru_stime, watch.cpu),
         rss=max(usage.ru_maxrss * 1024, watch.peak),
         exit_code=child.returncode,
         stdout=stdout,
@@ -90,17 +91,28 @@ def machine() -> str:
 
 
 class _Watch(threading.Thread):
-    """Samples the memory of a process and its descendants until told to stop."""
+    """Samples memory and CPU of a process and its descendants until told to stop.
+
+    A descendant that nobody waited for, as the JVM of PySpark, is in no account of its parent's when it has ended.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.peak = 0
+        self._cpu: dict[int, float] = {}
         self._pid = pid
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, sum(_resident(pid) for pid in _tree(self._pid)))
+            tree = _tree(self._pid)
+            self.peak = max(self.peak, sum(_resident(pid) for pid in tree))
+            self._cpu |= {pid: used for pid in tree if (used := _cpu_seconds(pid))}
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of all processes, each when it was last seen."""
+        return sum(self._cpu.values())
 
     def stop(self) -> None:
         self._stopped.set()
@@ -120,6 +132,15 @@ def _tree(pid: int) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
     return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        # The command's name, in parentheses, may hold spaces.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _resident(pid: int) -> int:

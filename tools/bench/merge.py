@@ -15,7 +15,8 @@ import platform
 import shutil
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from tools.bench.measure import Measurement, RunFailedError, measure
@@ -54,25 +55,21 @@ def main() -> None:
     bench.prepare(rows=given.rows, changes=given.changes)
     runs: Runs = {}
     notes: list[str] = []
+    for step in steps(bench, runs, rounds=given.rounds, peer_rounds=given.peer_rounds):
+        notes += step()
+        # Some steps take minutes: what is known is written down.
+        report(given.report, runs, notes, rows=given.rows, changes=given.changes)
+    print(f"\n{given.report.read_text()}\n{given.report}")
+
+
+def steps(bench: Bench, runs: Runs, *, rounds: int, peer_rounds: int) -> Iterator[Callable[[], list[str]]]:
+    """The benchmark's parts, in order; each adds to `runs` and answers what is to be noted."""
     for changes in ("clustered", "spread"):
-        for _ in range(given.rounds):
-            bench.restore()
-            _keep(runs, f"dativo, {changes}", bench.dativo(changes))
-            files = bench.data_files()
-            _keep(runs, f"dativo, {changes}, again", bench.dativo(changes, expected_status="unchanged"))
-            if bench.data_files() != files:
-                raise RunFailedError(f"dativo wrote data files for the same changes again ({changes})")
-        notes.append(bench.check(changes))
-        for name in ("spark", "pyiceberg", "ingestr"):
-            for _ in range(given.peer_rounds):
-                bench.restore()
-                run: Callable[[Path], Measurement] = getattr(bench.peers, name)
-                _keep(runs, f"{name}, {changes}", run(bench.data(changes)))
-    notes.append(bench.dlt(runs))
-    for mode in ("append", "merge"):
-        bench.restore()
-        _keep(runs, f"dativo, first load, {mode}", bench.dativo(f"first_{mode}"))
-    report(given.report, runs, notes, rows=given.rows, changes=given.changes)
+        yield partial(bench.merge, runs, changes, rounds=rounds)
+        for peer in ("pyiceberg", "ingestr", "spark"):
+            yield partial(bench.merge_by_peer, runs, changes, peer, rounds=peer_rounds)
+    yield partial(bench.first_loads, runs)
+    yield partial(bench.merge_small, runs)
 
 
 class Bench:
@@ -102,7 +99,6 @@ class Bench:
             shutil.rmtree(self.work / "state", ignore_errors=True)
             self.dativo("base")
             (self.work / "state").rename(self.work / "base")
-        self.peers.dlt_base(self.data("base"))
 
     def data(self, name: str) -> Path:
         """The Parquet file of the base or of a set of changes."""
@@ -125,6 +121,32 @@ class Bench:
         if status != expected_status:
             raise RunFailedError(f"{job}: {status}, not {expected_status}")
         return taken
+
+    def merge(self, runs: Runs, changes: str, *, rounds: int) -> list[str]:
+        """Dativo's merge of one set, and of the same set again."""
+        for _ in range(rounds):
+            self.restore()
+            _keep(runs, f"dativo, {changes}", self.dativo(changes))
+            files = self.data_files()
+            _keep(runs, f"dativo, {changes}, again", self.dativo(changes, expected_status="unchanged"))
+            if self.data_files() != files:
+                raise RunFailedError(f"dativo wrote data files for the same changes again ({changes})")
+        return [self.check(changes)]
+
+    def merge_by_peer(self, runs: Runs, changes: str, peer: str, *, rounds: int) -> list[str]:
+        """Another tool's merge of one set."""
+        run: Callable[[Path], Measurement] = getattr(self.peers, peer)
+        for _ in range(rounds):
+            self.restore()
+            _keep(runs, f"{peer}, {changes}", run(self.data(changes)))
+        return []
+
+    def first_loads(self, runs: Runs) -> list[str]:
+        """The base into a table that is not there, in both modes."""
+        for mode in ("append", "merge"):
+            self.restore()
+            _keep(runs, f"dativo, first load, {mode}", self.dativo(f"first_{mode}"))
+        return []
 
     def check(self, changes: str) -> str:
         """Read back what dativo left, by three engines.
@@ -151,15 +173,16 @@ class Bench:
             f"{wanted[0]:,} rows of as many keys, three right sums, and all {wanted[5]:,} changed rows in full."
         )
 
-    def dlt(self, runs: Runs) -> str:
-        """Dlt's merge of the small set beside dativo's, or how it was cut."""
+    def merge_small(self, runs: Runs) -> list[str]:
+        """The small set by dativo and by dlt, which may be cut."""
         self.restore()
         _keep(runs, "dativo, small", self.dativo("small"))
         try:
+            self.peers.dlt_base(self.data("base"))
             _keep(runs, "dlt, small", self.peers.dlt(self.data("small")))
         except RunFailedError as failure:
-            return f"dlt, small: did not end well within {DLT_LIMIT_SECONDS} s: {str(failure).splitlines()[0]}"
-        return "dlt, small: 1,000 changes into a table of its own; it commits each 1,000 rows by themselves."
+            return [f"dlt, small: did not end well within {DLT_LIMIT_SECONDS} s: {str(failure).splitlines()[0]}"]
+        return ["dlt, small: 1,000 changes into a table of its own; it commits each 1,000 rows by themselves."]
 
     def _write_job(self, name: str, *, file: str, target: str, table: str = "orders") -> None:
         text = JOB.format(file=file, target=target, table=table, size=TARGET_MEGABYTES)
@@ -169,17 +192,23 @@ class Bench:
 def report(
     file: Path, runs: Mapping[str, Sequence[Measurement]], notes: Sequence[str], *, rows: int, changes: int
 ) -> None:
-    """Write and print the report."""
+    """Write the report, as far as the runs go."""
     cpu = {name: statistics.median(run.cpu for run in taken) for name, taken in runs.items()}
     peak = max(run.rss for name, taken in runs.items() if name.startswith("dativo") for run in taken) / 2**20
-    answers = [
-        (f"dativo / {peer}, {kind}, CPU", cpu[f"dativo, {kind}"] / cpu[f"{key}, {kind}"], f"at most {limit}")
+    limits = {("spark", "Spark copy-on-write"): "at most 0.12", ("pyiceberg", "PyIceberg upsert"): "at most 0.3"}
+    questions = [
+        (f"dativo / {title}, {kind}, CPU", f"dativo, {kind}", f"{peer}, {kind}", limit)
         for kind in ("clustered", "spread")
-        for key, peer, limit in (("spark", "Spark copy-on-write", 0.12), ("pyiceberg", "PyIceberg upsert", 0.3))
+        for (peer, title), limit in limits.items()
+    ]
+    first = "dativo, first load, merge", "dativo, first load, append"
+    questions.append((f"first load of {rows:,} rows, merge / append, CPU", *first, ""))
+    answers = [
+        (question, cpu[one] / cpu[other], limit)
+        for question, one, other, limit in questions
+        if one in cpu and other in cpu
     ]
     answers.append(("dativo's peak memory, MiB", peak, "at most 600"))
-    first = cpu["dativo, first load, merge"] / cpu["dativo, first load, append"]
-    answers.append((f"first load of {rows:,} rows, merge / append, CPU", first, ""))
     packages = ", ".join(package for packages in PACKAGES.values() for package in packages[:1])
     where = (
         f"Written by `make bench-merge`. Python {platform.python_version()}, {os.cpu_count()} cores, "
@@ -209,7 +238,6 @@ def report(
         "",
     ]
     file.write_text("\n".join(lines))
-    print(f"\n{file.read_text()}\n{file}")
 
 
 def _row(name: str, taken: Sequence[Measurement]) -> str:
