@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from checkpoint_project import data_file, data_files, load_job, make_project, stored
-from dativo_engine.errors import RunStoppedError
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.locations import local_path
+from dativo_engine.commits.data_files import referenced_paths
+from dativo_engine.commits.merge import Merge, Merged
+from dativo_engine.errors import FatalError, RunStoppedError
 from dativo_engine.events import EventLog
 from dativo_engine.results import RunResult
 from dativo_engine.runs import run_job
+from pyiceberg.table import FileScanTask
 
 
 def run(root: Path) -> RunResult:
@@ -35,3 +41,27 @@ def test_a_run_stopped_while_its_rules_are_judged_leaves_no_file(
     assert not data_files(tmp_path)
     assert run(tmp_path).status == "partial"
     assert stored(load_job(tmp_path)) == [1]
+
+
+def test_what_a_merge_wrote_before_it_failed_is_deleted_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    merged = Merge.apply
+
+    def cut_short(merge: Merge, tasks: Sequence[FileScanTask]) -> Merged:
+        merged(merge, tasks)
+        message = "cut short"
+        raise FatalError(message)
+
+    make_project(tmp_path, mode="merge")
+    data_file(tmp_path).write_text("id,note\n1,a\n2,b\n")
+    assert run(tmp_path).status == "success"
+    data_file(tmp_path, "b").write_text("id,note\n2,c\n3,d\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Merge, "apply", cut_short)
+        assert run(tmp_path).error == "cut short"
+    assert run(tmp_path).status == "success"
+    job = load_job(tmp_path)
+    assert stored(job) == [1, 2, 3]
+    table = open_catalog(job).load_table(("acme", "orders"))
+    assert data_files(tmp_path) == {local_path(path) for path in referenced_paths(table.metadata, table.io)}

@@ -150,8 +150,8 @@ class IcebergCommitter:
         if not self._unknown:
             for target in self._targets.values():
                 target.discard()
-        # Where an answer was lost, the next run looks which of the files the table names.
-        self._journal.close(keep=self._unknown)
+        # The next run looks which files the tables name: where an answer was lost, or a merge was cut short.
+        self._journal.close(keep=self._unknown or self._journal.has_files())
 
     @property
     def _places(self) -> list[Place]:

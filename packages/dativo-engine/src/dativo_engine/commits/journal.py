@@ -57,6 +57,11 @@ class Journal:
         sync_folder(self._path.parent)
         self._locations.add(location)
 
+    def has_files(self) -> bool:
+        """Whether data files of the run are there, published or not."""
+        leftovers = Leftovers(self._run_id, tuple(self._locations))
+        return any(True for location in leftovers.locations for _ in leftovers.files(location))
+
     def close(self, *, keep: bool = False) -> None:
         """The run's files are published or deleted; `keep`: some may be neither, so a later run looks again."""
         if self._file is not None:
