@@ -3,8 +3,10 @@
 DativoError
 ├── RetryableError            try the whole run again, later
 │   ├── CommitConflictError   another commit was first: plan again from its stamp
+│   ├── ConnectionFailedError a server can't be reached, or hung up
 │   └── RunTimeoutError       the run was stopped at its time limit; nothing was committed
 ├── FatalError                a person must change something first
+│   ├── AuthenticationError   a server refused the credentials
 │   ├── LeaseHeldError        another run of the tenant holds the slot and --no-wait was given
 │   └── RunStoppedError       SIGTERM or SIGINT; nothing was committed
 ├── ContractError             the data broke its contract; trying again changes nothing
@@ -38,6 +40,12 @@ class CommitConflictError(RetryableError):
     """The table moved in a way that a rebase can't follow."""
 
 
+class ConnectionFailedError(RetryableError):
+    """A server can't be reached, or hung up. Names host and port."""
+
+    code: ClassVar[str] = "CONNECTION_FAILED"
+
+
 class RunTimeoutError(RetryableError):
     """The run reached `timeout_seconds`."""
 
@@ -46,12 +54,6 @@ class FatalError(DativoError):
     """Trying again changes nothing until a person changes something."""
 
     code: ClassVar[str] = "CONFIGURATION_ERROR"
-
-
-class ConnectionFailedError(RetryableError):
-    """A server can't be reached, or hung up. Names host and port."""
-
-    code: ClassVar[str] = "CONNECTION_FAILED"
 
 
 class AuthenticationError(FatalError):

@@ -210,7 +210,12 @@ class Source(Protocol):
         ...
 
     def read(self, split: Split) -> Iterator[Batch]:
-        """The rows of one split, in order."""
+        """The rows of one split, in order.
+
+        Raises:
+            RetryableError: the split is no longer what was planned, or its server hung up.
+            FatalError: it can't be read as the options say.
+        """
         ...
 
 
@@ -310,7 +315,7 @@ class Enforcer(Protocol):
         ...
 
     def finish(self, partials: Sequence[object], staged: Sequence[StagedFile]) -> Report:
-        """The rules over the whole run. `staged` are the run's files of this stream, in read order."""
+        """The rules over the whole run. `staged` are the run's files of this stream, in read order; they are read."""
         ...
 
 
@@ -323,14 +328,14 @@ class TableLayout:
 
     Attributes:
         location: the table's root; data files go below `<location>/data`.
-        io_properties: settings of the file system (pyiceberg FileIO names). May hold secrets.
+        io_properties: settings of the file system (pyiceberg FileIO names). May hold secrets, and so is not shown.
         schema: with the field ids the files carry.
         target_file_bytes: size of a full file as written to disk.
     """
 
     table: TableName
     location: str
-    io_properties: Mapping[str, str]
+    io_properties: Mapping[str, str] = field(repr=False)
     schema: Schema
     spec: PartitionSpec
     sort_order: SortOrder
@@ -364,15 +369,27 @@ class Writer(Protocol):
     """Writes one table's rows as data files. One per worker and stream; not shared between threads."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take rows in the layout's column order; may write, may buffer."""
+        """Take rows in the layout's column order; may write, may buffer.
+
+        Raises:
+            RetryableError, FatalError: the file system failed, now or for rows taken before.
+        """
         ...
 
     def flush(self) -> list[StagedFile]:
-        """Finish every open file. The writer takes more rows afterwards."""
+        """Finish every open file. The writer takes more rows afterwards.
+
+        Raises:
+            RetryableError, FatalError: the file system failed.
+        """
         ...
 
     def abort(self) -> None:
-        """Delete every file this writer made. Safe to call twice, and after `flush`."""
+        """Delete every file this writer made, also those that `flush` answered. Safe to call twice.
+
+        Raises:
+            RetryableError, FatalError: a file can't be deleted.
+        """
         ...
 
 
@@ -434,18 +451,27 @@ class Committer(Protocol):
         ...
 
     def layout(self, table: TableName) -> TableLayout:
-        """How files of a table (or of a `TableName.quarantine`) must look, existing or about to be created."""
+        """How files of a table (or of a `TableName.quarantine`) must look, existing or about to be created.
+
+        Raises:
+            FatalError: the contract does not fit the table; names the columns.
+        """
         ...
 
     def stage(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
-        """Take finished files for `publish`; answers rows whose key the table already holds (append only)."""
+        """Take finished files for `publish`; answers rows whose key the table already holds (append only).
+
+        From here on `abandon` deletes them. Files that were taken before may be given again.
+        """
         ...
 
     def publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> Mapping[TableName, CommitResult]:
-        """Evolve the schema, append or replace, fence, show: quarantine first, then the tables.
+        """Evolve the schema; append, merge or replace; fence, show: quarantine first, then the tables.
 
         Raises:
             CommitConflictError: another run of this job was first; plan again.
+            CommitStateUnknownError: the answer was lost, and the table can't be asked; its files may be visible.
+            FatalError: a person has to allow what the run would do, or to mend the table first.
         """
         ...
 

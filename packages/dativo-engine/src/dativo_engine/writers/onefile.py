@@ -35,11 +35,12 @@ def open_single_writer(layout: TableLayout, *, run_id: str, memory_bytes: int) -
 class _SingleWriter:
     def __init__(self, layout: TableLayout, *, run_id: str, memory_bytes: int) -> None:
         self._layout = layout
-        self._name = f"{run_id}-{token_hex(4)}.parquet"
+        self._run_id = run_id
         self._most_bytes = memory_bytes
         self._storage = Storage(layout.location, layout.io_properties)
         self._schema: pa.Schema | None = None
         self._file: DataFile | None = None
+        self._made: list[str] = []
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
@@ -74,17 +75,19 @@ class _SingleWriter:
         return [staged]
 
     def abort(self) -> None:
-        """Delete the file, unless it is finished.
+        """Delete every file this writer made.
 
         Raises:
-            RetryableError, FatalError: it can't be deleted.
+            RetryableError, FatalError: a file can't be deleted.
         """
         self._waiting.clear()
         if self._file is not None:
             self._file.discard()
-            with writing(self._file.location):
-                self._storage.remove(self._file.location)
             self._file = None
+        while self._made:
+            with writing(self._made[-1]):
+                self._storage.remove(self._made[-1])
+            self._made.pop()
 
     def _write_waiting(self) -> None:
         if not self._waiting:
@@ -103,6 +106,8 @@ class _SingleWriter:
         number = int(partitions.number(rows.slice(0, 1))[0])
         folder = partitions.folder(number)
         locations = load_location_provider(layout.location, dict(layout.io_properties))
-        location = locations.new_data_location(f"{folder}/{self._name}" if folder else self._name)
+        name = f"{self._run_id}-{token_hex(4)}.parquet"
+        location = locations.new_data_location(f"{folder}/{name}" if folder else name)
+        self._made.append(location)
         form = FileFormat(layout, rows.schema, choose_encoding(rows, leaves(layout.schema)), self._storage)
         return DataFile(location, form, partition=partitions.keys[number])
