@@ -31,15 +31,13 @@ def choose(steps: Sequence[Mark], chance: random.Random) -> Moment:
     """A random moment of an undisturbed run.
 
     One in five is drawn from the whole run, two from what follows the first staged file, two from the publish: in a
-    run of any size it takes a moment only, and it is the moment that matters.
+    run of any size it takes a moment only, and it is the moment that matters. Within these, every step is as likely
+    as every other, and so is every moment from one step to the next.
     """
     staged, published, last = milestones(steps)
-    begin, end = chance.choices(
-        [(0.0, steps[-1].at), (steps[staged].at, steps[-1].at), (steps[published].at, steps[last].at)], [1, 2, 2]
-    )[0]
-    at = chance.uniform(begin, end)
-    before = sum(mark.at <= at for mark in steps)
-    return Moment(before, at - steps[before - 1].at)
+    first, end = chance.choices([(0, len(steps) - 1), (staged, len(steps) - 1), (published, last)], [1, 2, 2])[0]
+    step = chance.randrange(first, end)
+    return Moment(step + 1, chance.uniform(0, steps[step + 1].at - steps[step].at))
 
 
 def milestones(steps: Sequence[Mark]) -> tuple[int, int, int]:

@@ -61,7 +61,7 @@ def test_killed_at_a_random_moment(
     steps = stage.undisturbed.steps
     chance = random.Random(f"{name} {seed}")
     done = 0
-    for _ in range(3 * kills):
+    for _ in range(20 * kills):
         moment = choose(steps, chance)
         stage.restore()
         child = stage.start()
