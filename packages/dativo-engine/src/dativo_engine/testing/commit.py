@@ -16,8 +16,8 @@ from dativo_engine.commits.points import Point
 from dativo_engine.errors import CommitConflictError
 from dativo_engine.interfaces import LateRows
 from dativo_engine.testing.capabilities import Capability, must
-from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, CommitRun, CommitWorld, Row, Task, lose_answers, run
-from dativo_engine.testing.commit_world import run_in_child as child
+from dativo_engine.testing.commit_run import CommitRun, Task, load, lose_answers, run, run_in_child
+from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, CommitWorld, Row
 
 BOTH = (ORDERS, CUSTOMERS)
 POINTS = [point for point in get_args(Point) if point != "between_tables"]
@@ -43,7 +43,7 @@ class CommitConformance:
     def test_last_tells_the_stamp_of_the_run_that_landed(self, world: CommitWorld) -> None:
         job = world.job()
         assert CommitRun(world, job, "r1").stamps == {ORDERS: None}
-        world.load(job, "r1", [(1, "a")], at=1)
+        load(world, job, "r1", [(1, "a")], at=1)
         stamp = CommitRun(world, job, "r2").stamps[ORDERS]
         assert stamp is not None
         assert (stamp.run_id, stamp.job, stamp.tenant) == ("r1", job.name, "acme")
@@ -64,21 +64,21 @@ class CommitConformance:
     @must("C-03")
     def test_append_adds_rows(self, world: CommitWorld) -> None:
         job = world.job()
-        world.load(job, "r1", [(1, "a")], at=1)
-        world.load(job, "r2", [(1, "a"), (2, "b")], at=2)
+        load(world, job, "r1", [(1, "a")], at=1)
+        load(world, job, "r2", [(1, "a"), (2, "b")], at=2)
         assert world.rows() == [(1, "a"), (1, "a"), (2, "b")]
 
     @must("C-04")
     def test_replace_leaves_the_runs_rows_only(self, world: CommitWorld) -> None:
         job = world.job(mode="replace")
-        world.load(job, "r1", [(1, "a"), (2, "b")], at=1)
-        world.load(job, "r2", [(3, "c")], at=2)
+        load(world, job, "r1", [(1, "a"), (2, "b")], at=1)
+        load(world, job, "r2", [(3, "c")], at=2)
         assert world.rows() == [(3, "c")]
 
     @must("C-05")
     def test_merge_keeps_the_last_change_of_each_key(self, world: CommitWorld) -> None:
         job = world.job(mode="merge")
-        world.load(job, "r1", [(1, "a"), (2, "b"), (3, "c")], at=1)
+        load(world, job, "r1", [(1, "a"), (2, "b"), (3, "c")], at=1)
         changes = CommitRun(world, job, "r2")
         changes.stage([(2, "once"), (2, "twice"), (4, "d")], deletes=[3])
         changes.publish(at=2)
@@ -88,7 +88,7 @@ class CommitConformance:
     def test_rows_and_cursor_come_in_one_snapshot(self, world: CommitWorld) -> None:
         job = world.job()
         for number in (1, 2):
-            result = world.load(job, f"r{number}", [(number, "a")], at=number)
+            result = load(world, job, f"r{number}", [(number, "a")], at=number)
             table = world.table()
             assert table is not None
             assert world.snapshots() == number
@@ -98,14 +98,14 @@ class CommitConformance:
     @must("C-07")
     def test_a_cursor_that_moves_without_rows_is_committed(self, world: CommitWorld) -> None:
         job = world.job()
-        world.load(job, "r1", [(1, "a")], at=1)
+        load(world, job, "r1", [(1, "a")], at=1)
         assert CommitRun(world, job, "r2").publish(at=2)[ORDERS].status == "committed"
         assert (world.rows(), world.cursor(job)) == ([(1, "a")], 2)
 
     @must("C-08")
     def test_where_nothing_moves_nothing_is_committed(self, world: CommitWorld) -> None:
         job = world.job()
-        world.load(job, "r1", [(1, "a")], at=1)
+        load(world, job, "r1", [(1, "a")], at=1)
         assert CommitRun(world, job, "r2").publish(at=1)[ORDERS].status == "unchanged"
         assert world.snapshots() == 1
 
@@ -122,7 +122,7 @@ class CommitConformance:
     @must("C-10")
     def test_rejected_rows_are_shown_with_their_runs_rows(self, world: CommitWorld) -> None:
         job = world.job()
-        killed = child(world, Task("r1", [(1, "a")], 1, rejected=["bad"], kill_at="after_quarantine"))
+        killed = run_in_child(world, Task("r1", [(1, "a")], 1, rejected=["bad"], kill_at="after_quarantine"))
         assert killed == -signal.SIGKILL
         assert (world.rows(), world.rejected(job)) == ([], [])
         run(world, Task("r2", [(1, "a")], 1, rejected=["bad"]))
@@ -131,7 +131,7 @@ class CommitConformance:
     @must("C-11")
     def test_a_run_that_is_abandoned_leaves_nothing(self, world: CommitWorld) -> None:
         job = world.job()
-        world.load(job, "r1", [(1, "a")], at=1)
+        load(world, job, "r1", [(1, "a")], at=1)
         given_up = CommitRun(world, job, "r2")
         given_up.stage([(2, "b")])
         given_up.reject(["bad"])
@@ -146,7 +146,7 @@ class CommitConformance:
         self, world: CommitWorld, point: Point, mode: Mode
     ) -> None:
         run(world, Task("r1", [(1, "a")], 1, mode))
-        assert child(world, Task("r2", [(2, "b")], 2, mode, ["bad"], kill_at=point)) == -signal.SIGKILL
+        assert run_in_child(world, Task("r2", [(2, "b")], 2, mode, ["bad"], kill_at=point)) == -signal.SIGKILL
         run(world, Task("r3", [(2, "b")], 2, mode, ["bad"]))
         assert world.rows() == ([(2, "b")] if mode == "replace" else [(1, "a"), (2, "b")])
         job = world.job(mode=mode)
@@ -155,7 +155,7 @@ class CommitConformance:
     @must("C-12")
     def test_a_run_that_is_killed_between_two_tables_goes_on_with_the_second(self, world: CommitWorld) -> None:
         killed = Task("r1", [(1, "a")], 1, tables=BOTH, kill_at="between_tables")
-        assert child(world, killed) == -signal.SIGKILL
+        assert run_in_child(world, killed) == -signal.SIGKILL
         assert (world.rows(), world.rows(CUSTOMERS)) == ([(1, "a")], [])
         run(world, Task("r2", [(1, "a")], 1, tables=BOTH))
         assert (world.rows(), world.rows(CUSTOMERS)) == ([(1, "a")], [(1, "a")])
@@ -168,7 +168,7 @@ class CommitConformance:
     ) -> None:
         job = world.job(mode=mode)
         if before:
-            world.load(job, "r1", before, at=1)
+            load(world, job, "r1", before, at=1)
         first, second = CommitRun(world, job, "r2"), CommitRun(world, job, "r3")
         first.stage([(2, "b")])
         second.stage([(3, "c")])
@@ -186,7 +186,7 @@ class CommitConformance:
         self, world: CommitWorld, mode: Mode, before: int, after: int
     ) -> None:
         job = world.job(mode=mode)
-        world.load(job, "r1", [(1, "a")], at=1)
+        load(world, job, "r1", [(1, "a")], at=1)
         unlucky = CommitRun(world, job, "r2", catalog=lose_answers(open_catalog(job), before=before, after=after))
         unlucky.stage([(2, "b")])
         result = unlucky.publish(at=2)[ORDERS]
@@ -197,7 +197,7 @@ class CommitConformance:
     @must("C-15")
     def test_a_second_attempt_of_a_run_that_landed_lands_nothing(self, world: CommitWorld) -> None:
         job = world.job()
-        world.load(job, "r1", [(1, "a")], at=1)
+        load(world, job, "r1", [(1, "a")], at=1)
         again = CommitRun(world, job, "r1", attempt=2)
         again.stage([(1, "a")])
         assert again.publish(at=1)[ORDERS].status == "already_committed"
@@ -216,10 +216,10 @@ class CommitConformance:
     @must("C-17")
     def test_jobs_that_share_a_table_keep_each_others_stamps(self, world: CommitWorld) -> None:
         one, other = world.job(name="one"), world.job(name="other")
-        world.load(one, "r1", [(1, "a")], at=1)
+        load(world, one, "r1", [(1, "a")], at=1)
         joining = CommitRun(world, other, "r2")
         joining.stage([(2, "b")])
-        world.load(one, "r3", [(3, "c")], at=3)
+        load(world, one, "r3", [(3, "c")], at=3)
         joining.publish(at=2)
         assert world.rows() == [(1, "a"), (2, "b"), (3, "c")]
         assert (world.cursor(one), world.cursor(other)) == (3, 2)

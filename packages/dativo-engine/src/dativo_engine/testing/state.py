@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from dativo_config.models.resolved import ResolvedJob
 
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.errors import FatalError
 from dativo_engine.testing.capabilities import Capability, must
-from dativo_engine.testing.commit_world import ORDERS, CommitRun, CommitWorld, Task, run
+from dativo_engine.testing.commit_run import CommitRun, Task, run
+from dativo_engine.testing.commit_world import ORDERS, CommitWorld
 
 
 class StateConformance:
@@ -96,7 +96,7 @@ def _told(world: CommitWorld) -> tuple[str, int]:
 
 def _runs_on(world: CommitWorld) -> None:
     """The same data again, then new data: rows, cursor and mirror are right."""
-    job: ResolvedJob = world.job()
+    job = world.job()
     run(world, Task("r3", [(2, "b")], 2))
     assert (world.rows(), world.cursor(job)) == ([(1, "a"), (2, "b")], 2)
     run(world, Task("r4", [(3, "c")], 3))
