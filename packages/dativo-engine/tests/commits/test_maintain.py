@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from commit_deletes import mark_dead
 from commit_support import ORDERS, Events, Run, cursor_of, load, make_job, stored, stored_rows
-from dativo_config.models.resolved import ResolvedJob
+from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.fence import Place
 from dativo_engine.commits.quarantine import quarantines
@@ -164,6 +164,20 @@ def test_files_that_nothing_names_go_and_others_stay(job: ResolvedJob) -> None:
     assert notes.exists()
     living.publish(at=3)
     assert stored_rows(job) == [(1, "x"), (2, "x"), (3, "x")]
+
+
+def test_files_and_cursors_of_a_table_that_lies_inside_of_another_ones_folder_stay(tmp_path: Path) -> None:
+    inner = TableName(("acme", "orders"), "data")
+    job = make_job(tmp_path, tables=(ORDERS, inner))
+    for number, table in enumerate((ORDERS, inner, inner)):
+        run = Run(job, f"r{number}")
+        run.committer.last()
+        run.stage([(number, "x")], table=table)
+        run.publish(at=[number] * 3000, tables=(table,))
+    before = files_on_disk(job)
+    assert maintain(job, Kept(snapshots=9)).orphans == 0
+    assert files_on_disk(job) == before
+    assert stored_rows(job, inner) == [(1, "x"), (2, "x")]
 
 
 def test_young_files_that_nothing_names_stay(job: ResolvedJob) -> None:

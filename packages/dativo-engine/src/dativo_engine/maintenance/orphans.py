@@ -52,7 +52,9 @@ def find_orphans(tenant: Tenant, place: Place, limits: Limits) -> list[Orphan]:
     if table is None or not table.metadata.location.startswith((SCHEME, "/")):
         return []
     root = local_path(table.metadata.location)
-    others = {local_path(other.metadata.location) for other in _tables(place.catalog)} - {root}
+    roots = {local_path(other.metadata.location) for other in _tables(place.catalog)} - {root}
+    # A table `data` in a namespace of this table's name lies in this table's own folder of that name.
+    others = roots | {other / folder for other in roots for folder in FOLDERS}
     old = list(_old_files([root / folder for folder in FOLDERS], others, limits))
     # In this order: what is staged no longer by the time it is looked up is in the table by the time that is.
     staged = _Staged(tenant) if old else None
@@ -118,7 +120,9 @@ def _status(path: Path) -> os.stat_result | None:
         return None  # its writer was faster
 
 
-def _tables(catalog: Catalog) -> Iterator[Table]:
-    for namespace in catalog.list_namespaces():
-        for identifier in catalog.list_tables(namespace):
+def _tables(catalog: Catalog, namespace: tuple[str, ...] = ()) -> Iterator[Table]:
+    """All tables of the catalogue, those in namespaces inside of namespaces too."""
+    for inner in catalog.list_namespaces(namespace):
+        for identifier in catalog.list_tables(inner):
             yield catalog.load_table(identifier)
+        yield from _tables(catalog, inner)
