@@ -40,7 +40,9 @@ def main() -> None:
                 taken[name].append(measure(command, folder=project).wall)
         median = {name: statistics.median(walls) for name, walls in taken.items()}
         over = median["dativo run"] - median["import pyarrow, pyiceberg.catalog.sql"]
-        print(f"# Start-up, `dativo run` of one row, median of {ROUNDS}\n\n{machine()}\n\n| command | wall s |\n|---|---|")
+        print(
+            f"# Start-up, `dativo run` of one row, median of {ROUNDS}\n\n{machine()}\n\n| command | wall s |\n|---|---|"
+        )
         print(*(f"| `{name}` | {wall:.3f} |" for name, wall in median.items()), sep="\n")
         print(f"\n`dativo run` over the imports: {over:.2f} s (wanted: at most 0.8)")
         print(f"`dativo --help`: {median['dativo --help']:.3f} s (wanted: under 0.15)\n")
