@@ -1,6 +1,7 @@
 """What an enforcer says of whole batches and runs."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,33 @@ def test_a_contract_that_cannot_be_enforced_says_so_before_any_row(
 ) -> None:
     with pytest.raises(FatalError, match=message):
         enforcer(schema, tmp_path)
+
+
+def test_rows_with_none_of_the_contracts_columns_are_other_data_and_end_the_run(tmp_path: Path) -> None:
+    schema = contract(column("id"), column("name", TEXT))
+    with pytest.raises(ContractError, match="no column of the contract is there; found 'id;name', expected"):
+        enforcer(schema, tmp_path, unknown_columns="ignore").enforce(
+            Batch("orders", pa.record_batch({"id;name": ["1;a"]}), Position("f.csv"))
+        )
+
+
+def test_a_missing_column_is_named_with_the_one_that_it_may_be_in_the_source(tmp_path: Path) -> None:
+    schema = contract(column("id", required=True), column("name", TEXT))
+    with pytest.raises(ContractError, match=r"required columns are missing: id \(did you mean 'ID'\?\)"):
+        enforcer(schema, tmp_path).enforce(batch(ID=["1"], name=["a"]))
+
+
+def test_a_record_without_a_line_is_named_by_its_row(tmp_path: Path) -> None:
+    schema = contract(column("id"))
+    malformed = Malformed("f.csv", 0, 7, "\\xe9", "bytes that are not utf-8")
+    checked = enforcer(schema, tmp_path)
+    checked.enforce(replace(batch(id=[1]), malformed=(malformed,)))
+    assert "f.csv, row 7: bytes that are not utf-8" in describe(checked.finish([checked.partial()], []))
+
+
+def test_json_text_that_is_nested_too_deep_is_a_bad_cell(tmp_path: Path) -> None:
+    schema = contract(column("o", PhysicalType("struct"), properties=(column("a"),)))
+    deep = f'{{"a": 1, "more": {"[" * 100_000}{"]" * 100_000}}}'
+    verdict = enforcer(schema, tmp_path).enforce(batch(o=['{"a": 1}', deep]))
+    assert verdict.accepted.to_pylist() == [{"o": {"a": 1}}]
+    assert verdict.rejected_rows == 1

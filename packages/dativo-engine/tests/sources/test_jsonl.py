@@ -186,3 +186,19 @@ def test_every_object_is_a_row_whatever_its_values(jsonl: Read, records: list[di
             assert row["n"] is None
         elif not isinstance(value, list):
             assert str(row["n"]) == (value if isinstance(value, str) else json.dumps(value))
+
+
+@pytest.mark.parametrize("field", ["v", "new"])
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_a_value_that_is_nested_too_deep_is_malformed_and_its_neighbours_are_read(
+    jsonl: Read, field: str, depth: int
+) -> None:
+    text = lines({"v": 1}) + f'{{"{field}": {"[" * depth}{"]" * depth}}}\n' + lines({"v": 2})
+    loaded = jsonl(text, contract(v="long"))
+    assert [row["v"] for row in loaded.rows] == ["1", "2"]
+    assert [(m.line, m.reason) for m in loaded.malformed] == [(2, "not a JSON object: nested too deep")]
+
+
+def test_a_document_that_is_nested_too_deep_is_refused_with_its_name(jsonl: Read) -> None:
+    with pytest.raises(FatalError, match=r"data/file\.jsonl: its values are nested too deep to be read"):
+        jsonl("[" * 100_000 + "]" * 100_000, contract(v="long"))

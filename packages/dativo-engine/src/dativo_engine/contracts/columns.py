@@ -285,10 +285,16 @@ def _json_reader(target: pa.DataType) -> Convert:
     """Reads JSON text, one value a cell, as `target`."""
 
     def convert(cells: pa.Array) -> pa.Array:
-        from pyarrow import json  # only contracts that have text for objects pay for it
+        import msgspec  # only contracts that have text for objects pay for these
+        from pyarrow import json
 
         texts = pc.replace_substring_regex(pc.fill_null(cells, "null"), r"[\r\n]", " ")
         lines = "".join(f'{{"cell":{text}}}\n' for text in texts.to_pylist())
+        try:
+            # pyarrow's reader follows brackets until its stack is full, which ends the process.
+            msgspec.json.Decoder(msgspec.Raw).decode_lines(lines)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise pa.ArrowInvalid("no JSON, or nested too deep") from error
         options = json.ParseOptions(explicit_schema=pa.schema([("cell", target)]), unexpected_field_behavior="ignore")
         table = json.read_json(io.BytesIO(lines.encode()), parse_options=options)
         if table.num_rows != len(cells):

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from dativo_config.models.contract import SchemaObject
+from dativo_config.problems import closest
 
 from dativo_engine.contracts.columns import Examined, Finding
 from dativo_engine.contracts.compiled import CompiledContract, compile_contract
@@ -31,7 +32,7 @@ from dativo_engine.contracts.runs import Int64s
 from dativo_engine.contracts.staged import OpenFile, StagedRows, open_local
 from dativo_engine.contracts.tally import EXAMPLES, Tally
 from dativo_engine.errors import ContractError
-from dativo_engine.interfaces import Batch, Enforcer, Report, StagedFile, Verdict
+from dativo_engine.interfaces import Batch, Enforcer, Malformed, Report, StagedFile, Verdict
 
 if TYPE_CHECKING:
     from dativo_config.models.job import Mode
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ("REJECTED_SCHEMA", "compile_enforcer", "describe")
 
 DELETE = 1
+MESSAGE_CHARACTERS = 300
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 UnknownColumns = Literal["warn", "ignore", "error"]
 
@@ -109,7 +111,8 @@ class ContractEnforcer:
         """Split a batch into what keeps the contract and what breaks it.
 
         Raises:
-            ContractError: a required column is missing, or an unknown one came and `unknown_columns` is error.
+            ContractError: a required column is missing, or all are, or an unknown one came and `unknown_columns` is
+                error.
         """
         deleted = _deleted(batch)
         examined = self._examine(batch, all_deleted=deleted is not None and bool(deleted.all()))
@@ -149,8 +152,14 @@ class ContractEnforcer:
             binding = self._bindings[schema] = bind(self._compiled, schema.names)
             self._tally.note_unknown(binding.unknown)
         if binding.missing and not all_deleted:
-            names = ", ".join(binding.missing)
+            names = ", ".join(f"{name}{_nearly(name, binding.unknown)}" for name in binding.missing)
             raise ContractError(f"{batch.position.source}: required columns are missing: {names}")
+        if binding.unknown and all(source is None for source in binding.sources):
+            names = ", ".join(map(repr, binding.unknown))
+            raise ContractError(
+                f"{batch.position.source}: no column of the contract is there; found {_cut(names)}, "
+                f"expected {_cut(', '.join(repr(column.path) for column in self._compiled.columns))}"
+            )
         if binding.unknown and self._unknown_columns == "error":
             names = ", ".join(binding.unknown)
             raise ContractError(f"{batch.position.source}: columns that the contract lacks: {names}")
@@ -218,9 +227,7 @@ class ContractEnforcer:
             op = op if op is None else op.filter(pa.array(good))
         if batch.malformed:
             parts.append(reject_malformed(batch.stream, batch.malformed))
-            examples = [
-                f"{record.source}, line {record.line}: {record.reason}" for record in batch.malformed[:EXAMPLES]
-            ]
+            examples = [f"{_place(record)}: {record.reason}" for record in batch.malformed[:EXAMPLES]]
             tally.broken["malformed", ""].add(len(batch.malformed), examples)
         rejected = pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if parts else None
         verdict = Verdict(accepted, op, rejected)
@@ -260,6 +267,20 @@ def _deleted(batch: Batch) -> Mask | None:
         return None
     deleted = np.equal(batch.op.to_numpy(zero_copy_only=False), DELETE)
     return deleted if deleted.any() else None
+
+
+def _nearly(name: str, others: Sequence[str]) -> str:
+    """What a missing column may be called in the source: the same letters in another case, or a slip of the pen."""
+    near = closest(name, others)
+    return f" ({near})" if near else ""
+
+
+def _cut(names: str) -> str:
+    return f"{names[:MESSAGE_CHARACTERS]}..." if len(names) > MESSAGE_CHARACTERS else names
+
+
+def _place(record: Malformed) -> str:
+    return f"{record.source}, line {record.line}" if record.line else f"{record.source}, row {record.row}"
 
 
 def _rows_of(findings: Sequence[Finding]) -> Int64s | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
 _ELEMENTS_PER_RUN = 10_000
+_VALUE = msgspec.json.Decoder(msgspec.Raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Record:
     text: bytes
     line: int
 
+    @property
+    def is_json(self) -> bool:
+        """Whether it is a value, and no deeper than can be followed."""
+        try:
+            _VALUE.decode(self.text)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -34,6 +44,18 @@ class Lines:
 
     text: bytes
     first: int
+
+    @property
+    def is_json(self) -> bool:
+        """Whether every line is a value, and no deeper than can be followed.
+
+        pyarrow's reader has no limit of its own: one long line of brackets overflows its stack, which ends the process.
+        """
+        try:
+            _VALUE.decode_lines(self.text)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+        return True
 
     def records(self) -> list[Record]:
         """The lines that are not blank."""
@@ -46,6 +68,11 @@ class Elements:
     """Some elements of a list."""
 
     elements: Sequence[msgspec.Raw]
+
+    @property
+    def is_json(self) -> bool:
+        """The document was decoded to find them."""
+        return True
 
     @property
     def text(self) -> bytes:
@@ -108,4 +135,7 @@ def _elements(document: bytes, records_path: str | None, file: str) -> list[msgs
     except msgspec.MsgspecError as error:
         where = f"no list of objects at source.options.records_path: {records_path}" if keys else "no list of objects"
         message = f"{file}: {where}: {error}"
+        raise FatalError(message) from error
+    except RecursionError as error:
+        message = f"{file}: its values are nested too deep to be read"
         raise FatalError(message) from error

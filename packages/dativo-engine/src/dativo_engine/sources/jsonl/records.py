@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class JsonReader:
     def batches(self, runs: Iterator[Lines | Elements]) -> Generator[Batch, None, None]:
         """The records in order."""
         for run in runs:
-            table = self._read(run.text)
+            table = self._read(run.text) if run.is_json else None
             # More rows than lines: two values on one line, which only reading line by line tells.
             if table is not None and table.num_rows == _expected(run, table.num_rows):
                 yield self._batch(table)
@@ -59,7 +60,8 @@ class JsonReader:
             return
         middle = len(records) // 2
         for part in (records[:middle], records[middle:]):
-            table = self._read(b"\n".join(record.text for record in part))
+            sound = all(record.is_json for record in part)
+            table = self._read(b"\n".join(record.text for record in part)) if sound else None
             if table is not None and table.num_rows == len(part):
                 yield self._batch(table)
             else:
@@ -92,9 +94,10 @@ class JsonReader:
             try:
                 rows.append(_fields(record))
                 numbers.append(number)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
                 raw = record.text.decode("utf-8", "backslashreplace")[:RAW_CHARACTERS]
-                malformed.append(Malformed(self.file, record.line, number, raw, f"not a JSON object: {error}"))
+                malformed.append(Malformed(self.file, record.line, number, raw, f"not a JSON object: {reason}"))
         names = dict.fromkeys(self._reading.names) | {name: None for row in rows for name in row}
         columns = [pa.array([row.get(name) for row in rows], types.TEXT) for name in names]
         first = self.records + 1
@@ -116,13 +119,15 @@ def infer_schema(runs: Iterator[Lines | Elements]) -> pa.Schema:
     if run is None:
         return pa.schema([])
     text = run.text
-    try:
-        return json.read_json(
-            pa.py_buffer(text), json.ReadOptions(block_size=len(text) + 1), json.ParseOptions(newlines_in_values=True)
-        ).schema
-    except (pa.ArrowInvalid, UnicodeDecodeError):
-        rows = JsonReader("", "", None).batches(iter([run]))
-        return next(rows).records.schema
+    if run.is_json:
+        with suppress(pa.ArrowInvalid, UnicodeDecodeError):
+            return json.read_json(
+                pa.py_buffer(text),
+                json.ReadOptions(block_size=len(text) + 1),
+                json.ParseOptions(newlines_in_values=True),
+            ).schema
+    rows = JsonReader("", "", None).batches(iter([run]))
+    return next(rows).records.schema
 
 
 def _expected(run: Lines | Elements, rows: int) -> int:
