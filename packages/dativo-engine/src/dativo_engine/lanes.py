@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from dativo_config.models.resolved import ResolvedStream
 
 from dativo_engine.commits.changes import with_op
@@ -90,6 +92,17 @@ class Lane:
         if self._writers is None:
             self._writers = self.open_writers()
         return self._writers
+
+
+def not_among(known: Sequence[LateRows], others: Sequence[LateRows]) -> list[LateRows]:
+    """The others without the rows that are known: a row that is bad in two ways is rejected once."""
+    fresh: list[LateRows] = []
+    for rows in others:
+        positions = [late.positions for late in known if late.path == rows.path]
+        is_new = pc.invert(pc.is_in(rows.positions, pa.chunked_array(positions, pa.int64())))
+        if pc.any(is_new).as_py():
+            fresh.append(replace(rows, positions=rows.positions.filter(is_new), rejected=rows.rejected.filter(is_new)))
+    return fresh
 
 
 def with_stored_keys(report: Report, stored: Sequence[LateRows]) -> Report:

@@ -41,7 +41,7 @@ from dativo_engine.interfaces import (
     TableLayout,
     Writer,
 )
-from dativo_engine.lanes import Lane, with_stored_keys
+from dativo_engine.lanes import Lane, not_among, with_stored_keys
 from dativo_engine.memory import Budget
 from dativo_engine.results import Progress, Tally
 from dativo_engine.resume import Resume
@@ -319,14 +319,15 @@ def _settle(
     reports: dict[str, Report] = {}
     for name, lane in lanes.items():
         report = lane.report()
-        bad = [*report.late, *stored[name]]
+        held = not_among(report.late, stored[name])
+        bad = [*report.late, *held]
         lane.reject_late(bad, tally)
         lane.finish_files()
         committer.stage(lane.quarantine_files)
         late += bad
         # An increment with nothing in it breaks no rule about the rows of a run: `rowCount` above 0, say.
         nothing_new = incremental and report.read == 0
-        reports[name] = replace(report, rules=()) if nothing_new else with_stored_keys(report, stored[name])
+        reports[name] = replace(report, rules=()) if nothing_new else with_stored_keys(report, held)
     return late, reports
 
 

@@ -88,6 +88,20 @@ def test_a_key_that_comes_again_after_the_interruption_is_found(tmp_path: Path):
     assert stored(job) == list(range(ROWS + 1))
 
 
+def test_a_row_that_repeats_a_key_of_the_run_and_of_the_table_is_rejected_once(tmp_path: Path):
+    job = make_project(tmp_path)
+    write(tmp_path, [7], "0")
+    assert run(load_job(tmp_path))[0].status == "success"
+    write(tmp_path, range(ROWS))
+    write(tmp_path, [7, ROWS], "b")
+    killed(tmp_path, after=1)
+    result, told = run(load_job(tmp_path))
+    assert "checkpoint_adopted" in told
+    assert (result.rows_read, result.rows_accepted, result.rows_rejected) == (ROWS + 2, ROWS, 2)
+    assert stored(job) == list(range(ROWS + 1))
+    assert open_catalog(job).load_table(("acme", "orders__rejected")).scan().to_arrow().num_rows == 2
+
+
 @pytest.mark.parametrize("change", ["source", "contract", "job"])
 def test_what_would_be_done_otherwise_now_is_begun_again(tmp_path: Path, change: str):
     job = make_project(tmp_path)
