@@ -299,7 +299,7 @@ def test_a_run_in_flight_when_a_rollback_comes_is_planned_again(job: ResolvedJob
 Steps = st.lists(st.sampled_from(["begin a", "begin b", "end a", "end b", "maintain", "maintain all"]), max_size=14)
 
 
-@settings(max_examples=int(os.environ.get("DATIVO_EXAMPLES", "8")), deadline=None)
+@settings(max_examples=max(8, int(os.environ.get("DATIVO_EXAMPLES", "0")) // 20), deadline=None)
 @given(steps=Steps)
 def test_any_interleaving_of_an_append_a_merge_and_maintenance_gives_what_the_jobs_alone_would(
     steps: list[str],

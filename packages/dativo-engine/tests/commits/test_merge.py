@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -331,7 +332,7 @@ def reference(table: dict[tuple[int, ...], Row], run: list[list[Any]], rule: Mer
 
 
 @given(runs=st.lists(RUN, min_size=1, max_size=4), cursor=st.booleans(), composite=st.booleans(), split=st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=max(60, int(os.environ.get("DATIVO_EXAMPLES", "0")) // 10))
 def test_any_history_gives_what_applying_it_change_by_change_gives(
     runs: list[list[list[Any]]], cursor: bool, composite: bool, split: bool
 ):

@@ -1,6 +1,7 @@
 """Laws of enforcement, for any data: nothing is lost, chunking does not matter, a per-row reference agrees."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -43,7 +44,9 @@ rows_strategy = st.lists(
     max_size=40,
 )
 cuts_strategy = st.lists(st.integers(0, 40), max_size=5)
-lawful = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# `make test-laws` asks for 10,000.
+EXAMPLES = int(os.environ.get("DATIVO_EXAMPLES", "150"))
+lawful = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def chunks(rows: Sequence[Row], cuts: Sequence[int]) -> list[tuple[int, Sequence[Row]]]:
