@@ -1,8 +1,14 @@
-"""Whether a merge gave the right table: the same figures from DuckDB, PyIceberg and Spark as from the data itself."""
+"""Whether a merge gave the right table: the same figures from DuckDB, PyIceberg and Spark as from the data itself.
+
+A process of its own, for what it takes in memory would count as that of every program measured after it.
+
+    python -m tools.bench.merge_check .cache/bench-merge clustered
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +28,30 @@ FIGURES = (
     "SELECT count(*), count(DISTINCT t.id), sum(t.id), sum(t.quantity), sum(t.amount), "
     f"sum(CASE WHEN {_SAME} THEN 1 ELSE 0 END) FROM {{table}} t LEFT JOIN {{changes}} c ON t.id = c.id"
 )
+
+
+def main(work: Path, changes: str) -> None:
+    """Read back what a merge of dativo's left, by three engines, and print what to note.
+
+    Raises:
+        SystemExit: one of them finds something else than must be there, or there is more than one new snapshot.
+    """
+    table = table_of(work / "state" / "bench" / "catalog.db")
+    file = work / "data" / f"{changes}.parquet"
+    wanted = expected(work / "data" / "base.parquet", file)
+    found = {
+        "DuckDB": by_duckdb(table, file),
+        "PyIceberg": by_pyiceberg(table, file),
+        "Spark": by_spark(Peers(work), file),
+    }
+    snapshots = len(table.snapshots()) - 1
+    wrong = {name: figures for name, figures in found.items() if figures != wanted}
+    if wrong or snapshots != 1:
+        raise SystemExit(f"{changes}: wanted {wanted} in one snapshot, found {snapshots}: {wrong}")
+    print(
+        f"dativo, {changes}: one snapshot, and none for the same changes again; {', '.join(found)} read "
+        f"{wanted[0]:,} rows of as many keys, three right sums, and all {wanted[5]:,} changed rows in full."
+    )
 
 
 def expected(base: Path, changes: Path) -> Figures:
@@ -62,3 +92,7 @@ def _figures(db: duckdb.DuckDBPyConnection, table: str, changes: Path) -> Figure
     row = db.execute(FIGURES.format(table=table, changes=f"'{changes}'")).fetchone()
     assert row is not None
     return tuple(map(Decimal, row))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
