@@ -142,6 +142,7 @@ CROSS_CHECKS = [
     (ORDERS, "mode: append", "mode: append\n  table: a/b", 16, "not allowed"),
     (ORDERS, "mode: append", "mode: append\n  table: orders__rejected", 16, "rejected rows go"),
     (ORDERS, "mode: append", "mode: append\n  properties: {dativo.stamp.acme.x: y}", 16, "written by dativo itself"),
+    (ORDERS, "mode: append", 'mode: append\n  properties: {owner: "x ${secret:pw}"}', 16, "target.connection only"),
     (ORDERS, "mode: append", "mode: append\n  warehouse: /srv/other", 16, "tenant's state folder only"),
     (ORDERS, "mode: append", "mode: append\n  deletes: soft(gone)", 16, "boolean or timestamp"),
     (ORDERS, "mode: append", "mode: append\n  sort_order: [created desc]", 16, "did you mean 'created_at'?"),

@@ -89,6 +89,11 @@ def interpolate(document: Document, environment: Environment) -> tuple[Interpola
     return Interpolated(replace(document, value=value), frozenset(run.paths)), run.problems
 
 
+def refers_to_secret(text: str) -> bool:
+    """Whether an interpolated text names a secret."""
+    return any(found["name"] for found in _REFERENCE.finditer(text))
+
+
 def resolve_secrets(job: ResolvedJob, secrets: Secrets) -> tuple[ResolvedJob, frozenset[str]]:
     """The job with its secrets in place, and every value to redact: those, and whatever stands in a secret's field.
 

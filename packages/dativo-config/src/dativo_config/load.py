@@ -15,6 +15,7 @@ from typing import Literal
 from dativo_config.crosscheck.meeting import Feed, check_job_names, check_meetings, feeds, table_of
 from dativo_config.crosscheck.names import check_names
 from dativo_config.crosscheck.schedules import check_schedules
+from dativo_config.crosscheck.secret_places import check_secret_places
 from dativo_config.crosscheck.source import check_source
 from dativo_config.crosscheck.target import check_target
 from dativo_config.draft import Draft, read_draft
@@ -156,6 +157,7 @@ def _cross_checks(draft: Draft, shared: Shared, settings: LoadSettings) -> Itera
     yield from check_names(draft, tenant_id=settings.tenant_id, shared=shared)
     yield from check_source(draft, walls=_walls(draft, shared), cloud=settings.mode == "cloud")
     yield from check_target(draft)
+    yield from check_secret_places(draft)
 
 
 def _neighbours(library: Library, drafts: Sequence[Draft], files: Sequence[Path]) -> list[Draft]:
