@@ -30,6 +30,7 @@ class Scene:
         target: the job's `target`, as YAML.
         contract, newer: the contract of the first load and, where it has changed, of the later ones.
         first, killed, later: the files that come with each.
+        resumes: whether the run after the killed one goes on where that stopped.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scene:
     contract: str
     newer: str
     incremental: bool = True
+    resumes: bool = False
     objects: Sequence[str] = ("orders",)
 
     @property
@@ -83,20 +85,24 @@ def in_files(start: int, *, prefix: str = "orders", channel: bool = False) -> di
     for number in range(4):
         ids = range(start + number * MANY, start + (number + 1) * MANY)
         again = range(start + number * MANY - 10, start + number * MANY)
-        files[f"{prefix}/killed{number}.csv"] = orders([*ids, *again], channel=channel, bad=ids[:: MANY // 5])
+        new = orders(ids, channel=channel, bad=ids[:: MANY // 5])
+        # With another amount, so that it can be told which of two rows of one key stayed.
+        twice = orders(again, amount="7.00", channel=channel).partition("\n")[2]
+        files[f"{prefix}/killed{number}.csv"] = new + twice
     return files
 
 
-def _appending(name: str, *, target: str = "{mode: append}", key: bool = True) -> Scene:
+def _appending(name: str, *, key: bool = True, checkpoint: int = 0) -> Scene:
     plain = contract(key=key)
     return Scene(
         name,
-        target,
+        f"{{mode: append, checkpoint: {{rows: {checkpoint}}}}}" if checkpoint else "{mode: append}",
         first={"orders/first.csv": orders(range(2_000))},
         killed=in_files(2_000),
         later={"orders/later.csv": orders(range(13_900, 14_500), bad=[14_001])},
         contract=plain,
         newer=plain,
+        resumes=bool(checkpoint),
     )
 
 
@@ -163,7 +169,7 @@ SCENES = {
         _appending("append without a key", key=False),
         _merging(),
         _replacing(),
-        _appending("checkpoints", target=f"{{mode: append, checkpoint: {{rows: {MANY // 2}}}}}"),
+        _appending("checkpoints", checkpoint=MANY // 2),
         _evolving(),
         _two_tables(),
     )

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from dativo_config.load import load
@@ -157,8 +158,15 @@ class Stage:
         tables = {name: self.tables.rows(name) for name in self.tables.metadata() if not name.endswith("__rejected")}
         job = load([self.root / CONFIG], specs()).jobs[0]
         rejected = [row for shown in quarantines(job) for batch in shown.rows() for row in batch.to_pylist()]
-        plain = [{name: value for name, value in row.items() if name not in OF_THE_RUN} for row in rejected]
-        return Sight(tables, sorted(map(str, plain)))
+        return Sight(tables, sorted(map(self._told, rejected)))
+
+    def _told(self, rejected: Mapping[str, Any]) -> str:
+        """A rejected row, without what differs between two histories that are otherwise the same."""
+        if not self.scene.resumes:
+            return str({name: value for name, value in rejected.items() if name not in OF_THE_RUN})
+        # A key that a resumed run meets again is found by the staged row, which does not say where it was read.
+        rules = sorted((reason["column"], reason["rule"]) for reason in rejected["reasons"])
+        return f"{rejected['stream']} {rejected['record']} {rules}"
 
     @property
     def _state(self) -> Path:
