@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask
 from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType, PrimitiveType
 
+from dativo_engine.contracts.duck import open_duckdb, quoted
 from dativo_engine.interfaces import StagedFile
+from dativo_engine.spill import spill_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 128 * 1024
-MEMORY = "256MiB"
+MEMORY_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,13 @@ class KeySearch:
 
     Attributes:
         columns: the primary key.
-        spill_folder: where DuckDB goes beyond its memory.
+        folder: where a folder is made for what goes beyond memory.
     """
 
     io: FileIO
     schema: Schema
     columns: tuple[str, ...]
-    spill_folder: Path
+    folder: Path
 
     def overlapping(self, staged: Sequence[StagedFile], stored: Sequence[FileScanTask]) -> list[FileScanTask]:
         """The stored files whose bounds leave room for a key of a staged file."""
@@ -51,12 +53,9 @@ class KeySearch:
         candidates = self.overlapping(staged, stored)
         if not staged or not candidates:
             return {}
-        import duckdb
-
-        self.spill_folder.mkdir(parents=True, exist_ok=True)
         with (
-            tempfile.TemporaryDirectory(prefix="keys-", dir=self.spill_folder) as spill,
-            duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill}) as database,
+            spill_folder(self.folder) as spill,
+            open_duckdb(memory_bytes=MEMORY_BYTES, spill_folder=spill, threads=os.cpu_count() or 1) as database,
         ):
             return self._join(database, staged, candidates)
 
@@ -65,7 +64,7 @@ class KeySearch:
     ) -> dict[str, list[int]]:
         import pyarrow as pa
 
-        keys = ", ".join('"' + column.replace('"', '""') + '"' for column in self.columns)
+        keys = ", ".join(map(quoted, self.columns))
         new = self._staged_keys(staged)
         database.register("new", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=True), new))
         database.execute("CREATE TABLE staged AS SELECT * FROM new")

@@ -16,7 +16,7 @@ LEAST_MEMORY = 64 * 1024 * 1024
 
 
 @contextmanager
-def open_duckdb(*, memory_bytes: int, spill_folder: Path) -> Generator[duckdb.DuckDBPyConnection]:
+def open_duckdb(*, memory_bytes: int, spill_folder: Path, threads: int = 1) -> Generator[duckdb.DuckDBPyConnection]:
     """A database in memory that sees only what is registered in it."""
     import duckdb
 
@@ -28,7 +28,7 @@ def open_duckdb(*, memory_bytes: int, spill_folder: Path) -> Generator[duckdb.Du
             "memory_limit": f"{memory}B",
             "temp_directory": str(spill_folder / "duckdb"),
             "max_temp_directory_size": f"{64 * memory}B",
-            "threads": 1,
+            "threads": threads,
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
