@@ -119,6 +119,26 @@ def test_preview_stops_at_the_rows_asked_for(project: Project) -> None:
     assert len(found["rows"]) == 2
 
 
+def test_times_that_python_has_no_value_for_are_shown(project: Project) -> None:
+    project.edit(ORDERS, "2025-", "0000-")
+    assert project.dativo("run", "--config", JOB).code == 0
+    for command in (["preview"], ["preview", "--json"], ["table", "show"]):
+        answer = project.dativo(*command, "--config", JOB)
+        assert answer.code == 0
+        assert "0000-" in answer.out
+
+
+def test_data_cannot_send_control_characters_to_a_terminal(project: Project) -> None:
+    (project.root / ORDERS).write_text(
+        "id,customer,email,status,amount,ordered_at,\x1b[2Jnew\n1,\x1b[31m\x07,,paid,1,2025-01-03T09:15:00Z,x\n"
+    )
+    preview = project.dativo("preview", "--config", JOB)
+    run = project.dativo("run", "--config", JOB, "--log-format", "text")
+    assert "\x1b" not in preview.out + run.err
+    assert "\\x1b[31m\\x07" in preview.out
+    assert "\\x1b[2Jnew" in run.err
+
+
 def test_a_table_that_is_not_there_yet_is_said_to_be_so(project: Project) -> None:
     assert "not there yet" in project.dativo("table", "show", "--config", JOB).out
     assert project.dativo("table", "snapshots", "--config", JOB, "--json").json == []

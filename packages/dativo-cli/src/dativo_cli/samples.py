@@ -7,10 +7,12 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream
 from dativo_engine.connectors import open_source
 from dativo_engine.contracts.enforce import compile_enforcer
+from dativo_engine.contracts.jsontext import python_rows
 from dativo_engine.interfaces import Batch, Enforcer
 from dativo_engine.memory import MEBIBYTE
 from dativo_engine.pipeline import source_settings
@@ -94,6 +96,8 @@ def _take(sample: Sample, enforcer: Enforcer, batch: Batch, wanted: int) -> None
     records = batch.records.slice(0, wanted - len(malformed))
     op = None if batch.op is None else batch.op.slice(0, records.num_rows)
     verdict = enforcer.enforce(replace(batch, records=records, op=op, malformed=malformed))
-    sample.rows += verdict.accepted.to_pylist()
+    sample.rows += cast(
+        "list[Mapping[str, Json]]", python_rows(verdict.accepted)
+    )  # times and decimals are shown as text
     if verdict.rejected is not None:
         sample.rejected += verdict.rejected.drop_columns(["rejected_at", "stream"]).to_pylist()

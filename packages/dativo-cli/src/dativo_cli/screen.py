@@ -140,22 +140,25 @@ class Screen:
         return Console(file=stream, color_system=None if plain else "auto", highlight=False, markup=False, emoji=False)
 
     def _write(self, text: str, style: str, stream: TextIO) -> None:
-        safe = self._hidden()(text) if stream is sys.stderr or self._secrets else text
+        from dativo_config.visible import visible  # `dativo --help` writes nothing here
+
+        safe = visible(self._hidden()(text) if stream is sys.stderr or self._secrets else text)
         if stream.isatty() and style:
             self.console(stream).print(safe, style=style, soft_wrap=True)
         else:
             click.echo(safe, file=stream)
 
     def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+        from dativo_config.visible import visible
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for name in columns:
-            table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+            table.add_column(visible(name), justify="right" if name in right else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(self._hidden()(text)) for text in row))
+            table.add_row(*(Text(visible(self._hidden()(text))) for text in row))
         self.console(sys.stdout).print(table)
 
     def _hidden(self) -> Redactor:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol, TextIO
 
 import structlog
+from dativo_config.visible import visible
 
 from dativo_engine.redaction import Redactor
 
@@ -92,4 +93,4 @@ def _ordered(_logger: object, _method: str, line: structlog.types.EventDict) -> 
 def _human_line(_logger: object, _method: str, line: structlog.types.EventDict) -> str:
     clock = str(line["timestamp"])[11:19]
     level = "" if line["level"] == "INFO" else f"{line['level']} "
-    return f"{clock} {level}{line['message']}"
+    return visible(f"{clock} {level}{line['message']}")

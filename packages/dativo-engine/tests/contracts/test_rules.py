@@ -30,7 +30,7 @@ def staged(folder: Path, schema: SchemaObject, *files: list[dict[str, Any]]) -> 
     for number, rows in enumerate(files):
         path = folder / f"part {number}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(schema)), path, row_group_size=2)
-        found.append(StagedFile(TableName(("t",), "x"), path.as_uri(), len(rows), path.stat().st_size, 0))
+        found.append(StagedFile(TableName(("t",), "x"), f"file://{path}", len(rows), path.stat().st_size, 0))
     return found
 
 

@@ -14,6 +14,7 @@ from dativo_config.problems import shown_file
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.tables import TableView
 from dativo_engine.commits.tables import show as view_table
+from dativo_engine.contracts.jsontext import python_rows
 from dativo_engine.maintenance.work import KEPT_DAYS, KEPT_QUARANTINE_DAYS, KEPT_SNAPSHOTS, Kept, Work
 
 from dativo_cli.jobs import one_job, pick_stream, pick_streams, with_secrets
@@ -276,4 +277,4 @@ def _show_rows(screen: Screen, job: ResolvedJob, name: TableName, count: int) ->
         return
     found = open_catalog(job).load_table((*name.namespace, name.table)).scan(limit=count).to_arrow()
     screen.line()
-    screen.table(found.column_names, [list(row.values()) for row in found.to_pylist()])
+    screen.table(found.column_names, [list(row.values()) for row in python_rows(found)])

@@ -6,8 +6,11 @@ import base64
 import json
 import math
 from decimal import Decimal
+from typing import TypeVar
 
 import pyarrow as pa
+
+Cells = TypeVar("Cells", pa.Array, pa.ChunkedArray)
 
 
 def json_texts(cells: pa.Array) -> list[str | None]:
@@ -22,6 +25,15 @@ def json_rows(records: pa.RecordBatch) -> list[str]:
     if not columns:
         return ["{}"] * records.num_rows
     return [_dump(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def python_rows(records: pa.RecordBatch | pa.Table) -> list[dict[str, object]]:
+    """Each row as Python values. Times before the year 1 or after 9999, which Python has not, make all times text."""
+    try:
+        return records.to_pylist()
+    except (OverflowError, ValueError):
+        columns = [_exact(column) for column in records.columns]
+        return pa.Table.from_arrays(columns, names=records.schema.names).to_pylist()
 
 
 def _dump(value: object) -> str:
@@ -55,7 +67,7 @@ def _without_specials(value: object) -> object:
             return value
 
 
-def _exact(cells: pa.Array) -> pa.Array:
+def _exact(cells: Cells) -> Cells:
     """Times as text wherever they stand: Python's stop at microseconds and at the year 9999."""
     target = _with_times_as_text(cells.type)
     return cells if target is cells.type else cells.cast(target)
