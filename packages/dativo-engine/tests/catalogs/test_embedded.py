@@ -9,7 +9,7 @@ import pytest
 from dativo_engine.catalogs.embedded import open_embedded
 from dativo_engine.catalogs.files import LocalFileIO, write_durably
 from dativo_engine.catalogs.locations import file_location, local_path
-from dativo_engine.errors import RetryableError
+from dativo_engine.errors import FatalError, RetryableError
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
 from pyiceberg.schema import Schema
 
@@ -66,3 +66,11 @@ def test_a_file_is_replaced_at_one_blow(tmp_path: Path):
     write_durably(path, b"new")
     assert path.read_bytes() == b"new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_no_catalogue_is_named_and_not_tried_again(tmp_path: Path):
+    (tmp_path / "catalog.db").write_bytes(b"no database" * 100)
+    with pytest.raises(
+        FatalError, match=r"catalog\.db: the embedded catalogue can't be opened: file is not a database"
+    ):
+        open_embedded(tmp_path / "catalog.db", warehouse=file_location(tmp_path))

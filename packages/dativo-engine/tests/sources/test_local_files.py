@@ -97,6 +97,11 @@ def test_a_link_within_the_walls_is_a_file_and_one_to_a_folder_is_not_followed(
     assert job.read().files == ["data/acme/link.csv"]
 
 
+def test_a_scheme_that_cannot_be_read_is_named(make_job: MakeJob) -> None:
+    with pytest.raises(FatalError, match=r"ftp://host/a\.csv: can't be read from there; write a path, s3://"):
+        make_job("csv", "ftp://host/a.csv").source().check()
+
+
 def test_check_finds_what_a_run_would_read(tree: Path, make_job: MakeJob) -> None:
     make_job("csv", tree / "d").source().check()
 

@@ -12,12 +12,12 @@ from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 from sqlalchemy import URL, create_engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import NullPool
 from typing_extensions import override
 
 from dativo_engine.catalogs.files import make_folder, sync_folder
-from dativo_engine.errors import RetryableError
+from dativo_engine.errors import FatalError, RetryableError
 
 CATALOG_NAME = "dativo"
 # How long a process waits while another one writes to the catalogue.
@@ -61,10 +61,19 @@ class EmbeddedCatalog(SqlCatalog):
 
 
 def open_embedded(file: Path, *, warehouse: str) -> EmbeddedCatalog:
-    """The catalogue in `file`, made if there is none."""
-    if not file.exists():
-        _create(file, warehouse)
-    return _connect(file, warehouse)
+    """The catalogue in `file`, made if there is none.
+
+    Raises:
+        RetryableError: it is busy, or its disk is full.
+        FatalError: the file is something else, or damaged.
+    """
+    try:
+        if not file.exists():
+            _create(file, warehouse)
+        return _connect(file, warehouse)
+    except DatabaseError as error:
+        kind = RetryableError if isinstance(error, OperationalError) else FatalError
+        raise kind(f"{file}: the embedded catalogue can't be opened: {error.orig}") from error
 
 
 def _connect(file: Path, warehouse: str) -> EmbeddedCatalog:

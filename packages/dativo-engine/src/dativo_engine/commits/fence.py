@@ -166,7 +166,7 @@ def _load(place: Place, lost: Sequence[Exception]) -> Table | None:
         if not lost:
             raise
         reason = f"it does not answer now: {error}"
-    message = f"{place.name}: the catalogue's answer to a commit was lost, and {reason}"
+    message = f"{place.name}: the catalogue's answer to a commit was lost, and {reason}; the first time: {lost[0]}"
     raise CommitStateUnknownError(message) from lost[0]
 
 

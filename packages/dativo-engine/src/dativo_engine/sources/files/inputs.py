@@ -131,6 +131,8 @@ class FileInputs:
         return list(found.values())
 
     def _nothing(self, pattern: str) -> FatalError:
+        if "://" in pattern and not pattern.startswith((s3.SCHEME, *urls.SCHEMES)):
+            return FatalError(f"{pattern}: can't be read from there; write a path, s3://, http:// or https://")
         if has_wildcard(pattern) and not pattern.startswith(urls.SCHEMES):
             return FatalError(f"{pattern}: no file matches; looked in {folder_of(pattern) or '/'}")
         ends = ", ".join(self._suffixes)
