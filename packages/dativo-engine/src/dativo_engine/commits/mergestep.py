@@ -20,8 +20,6 @@ from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
 from dativo_engine.commits.merge import Merge, Merged
 from dativo_engine.interfaces import StagedFile, TableLayout
 
-LOCAL_FILES = {"py-io-impl": "dativo_engine.catalogs.files.LocalFileIO"}
-
 
 def merge_rule(job: ResolvedJob, stream: ResolvedStream) -> MergeRule:
     """How the job's rows give way to each other in a stream's table."""
@@ -49,7 +47,7 @@ def change_layout(job: ResolvedJob, folder: Path, table: TableLayout) -> TableLa
     return replace(
         table,
         location=file_location(folder),
-        io_properties=LOCAL_FILES,
+        io_properties={},
         schema=Schema(*fields),
         spec=UNPARTITIONED_PARTITION_SPEC,
         sort_order=UNSORTED_SORT_ORDER,

@@ -100,12 +100,21 @@ def with_run(rejected: pa.RecordBatch, *, run_id: str, attempt: int) -> pa.Recor
 
 
 def rejected_again(files: Sequence[StagedFile], writer: Writer, run_id: str, attempt: int) -> list[StagedFile]:
-    """Staged rejected rows of an interrupted run, staged once more as this run's; the old files are still there."""
-    for file in files:
-        for batch in pq.ParquetFile(local_path(file.path)).iter_batches(columns=REJECTED_SCHEMA.names):
-            plain = pa.RecordBatch.from_arrays(batch.columns, schema=REJECTED_SCHEMA)
-            writer.write(with_run(plain, run_id=run_id, attempt=attempt))
-    return writer.flush()
+    """Staged rejected rows of an interrupted run, staged once more as this run's; the old files are still there.
+
+    Raises:
+        RetryableError, FatalError: the file system failed; nothing was staged.
+    """
+    try:
+        for file in files:
+            with pq.ParquetFile(local_path(file.path)) as stored:
+                for batch in stored.iter_batches(columns=REJECTED_SCHEMA.names):
+                    plain = pa.RecordBatch.from_arrays(batch.columns, schema=REJECTED_SCHEMA)
+                    writer.write(with_run(plain, run_id=run_id, attempt=attempt))
+        return writer.flush()
+    except BaseException:
+        writer.abort()
+        raise
 
 
 def wanted(job: ResolvedJob, table: TableName) -> Wanted:
