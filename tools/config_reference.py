@@ -20,7 +20,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "CONFIG_REFERENCE.md"
 
 HEAD = """# Configuration reference
 
-Every field of every file. This page is made from the models that check the files: `tools/config_reference.py` writes it.
+Every field of every file. This page is made from the models that check the files, by `tools/config_reference.py`.
 
 - Unknown keys are problems, never ignored. `dativo validate` tells every problem of every file at once.
 - `${VAR}` and `${VAR:-default}` work in the values of job, recipe and runner files, also where a number or a boolean

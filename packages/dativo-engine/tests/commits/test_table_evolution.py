@@ -19,8 +19,9 @@ PRICE = Property("price", "price", "number", PhysicalType("double"))
 
 
 def job_with(root: Path, *properties: Property, evolution: str = "additive", **target: object) -> ResolvedJob:
-    job = make_job(root, schema=schema_object(properties=properties), **target)
-    return replace(job, job=job.job.model_copy(update={"schema_evolution": evolution}))
+    job = make_job(root, schema=schema_object(properties=properties))
+    settings = replace(job.target, **target)  # pyright: ignore[reportArgumentType] - a test's own fields
+    return replace(job, job=job.job.model_copy(update={"schema_evolution": evolution}), target=settings)
 
 
 def add(job: ResolvedJob, run_id: str, columns: Mapping[str, pa.Array], at: object = None) -> Run:
