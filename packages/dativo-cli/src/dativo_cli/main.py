@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
         """The names, in the order they are listed in."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """Import one command."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
             ctx.fail(f"no such command '{name}'; {closest(name, COMMANDS) or '`dativo --help` lists the commands'}")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """List the commands from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])

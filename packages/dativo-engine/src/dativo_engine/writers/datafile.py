@@ -66,7 +66,7 @@ class DataFile:
                 self._sink,
                 form.schema,
                 compression="zstd",
-                use_dictionary=form.encoding.dictionary,  # pyright: ignore[reportArgumentType]
+                use_dictionary=form.encoding.dictionary,  # pyright: ignore[reportArgumentType] - the stub lacks a list
                 column_encoding=form.encoding.packed or None,
                 store_decimal_as_integer=True,
                 write_page_checksum=True,

@@ -102,4 +102,4 @@ def _internal(values: pa.Array) -> list[object]:
         values = values.cast(pa.int32())
     elif pa.types.is_timestamp(values.type) or pa.types.is_time(values.type):
         values = values.cast(pa.int64())
-    return [NAN if value != value else value for value in values.to_pylist()]  # noqa: PLR0124
+    return [NAN if value != value else value for value in values.to_pylist()]  # noqa: PLR0124 - NaN

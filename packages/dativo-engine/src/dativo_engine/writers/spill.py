@@ -60,7 +60,7 @@ class Spill:
     def __init__(self, schema: pa.Schema, *, folder: Path | None) -> None:
         self._schema = schema
         self._folder = folder or tempfile.gettempdir()
-        self._file = tempfile.TemporaryFile(dir=self._folder, prefix="dativo-")  # noqa: SIM115  # closed by `close`
+        self._file = tempfile.TemporaryFile(dir=self._folder, prefix="dativo-")  # noqa: SIM115 - closed by `close`
         self._runs: list[Run] = []
         self._rows = 0
         self._bytes = 0

@@ -106,7 +106,7 @@ def _bounds(kind: PrimitiveType, chunks: Sequence[pq.ColumnChunkMetaData]) -> tu
         elif known.num_values and not isinstance(kind, FloatType | DoubleType):
             return None
     # A floating-point row group without bounds holds only NaNs, which Iceberg's bounds leave out as well.
-    return (min(lows), max(highs)) if lows else None  # pyright: ignore[reportArgumentType]
+    return (min(lows), max(highs)) if lows else None  # pyright: ignore[reportArgumentType] - of one type
 
 
 def _value(kind: PrimitiveType, raw: object) -> object:
@@ -124,7 +124,7 @@ def _value(kind: PrimitiveType, raw: object) -> object:
 def _lower(kind: PrimitiveType, value: object, length: int | None) -> bytes:
     if length is not None and isinstance(value, str | bytes):
         return to_bytes(kind, value[:length])
-    return to_bytes(kind, value)  # pyright: ignore[reportArgumentType]
+    return to_bytes(kind, value)  # pyright: ignore[reportArgumentType] - of its kind
 
 
 def _upper(kind: PrimitiveType, value: object, length: int | None) -> bytes | None:
@@ -134,7 +134,7 @@ def _upper(kind: PrimitiveType, value: object, length: int | None) -> bytes | No
         rounded = rounded_up(value, length)
     elif length is not None and isinstance(kind, BinaryType) and isinstance(value, bytes):
         rounded = truncate_upper_bound_binary_string(value, length)
-    return None if rounded is None else to_bytes(kind, rounded)  # pyright: ignore[reportArgumentType]
+    return None if rounded is None else to_bytes(kind, rounded)  # pyright: ignore[reportArgumentType] - of its kind
 
 
 def rounded_up(text: str, length: int) -> str | None:

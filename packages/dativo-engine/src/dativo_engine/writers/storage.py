@@ -40,7 +40,7 @@ class Storage:
 
     def create(self, location: str) -> pa.NativeFile:
         """Open a new file; it is not there before `publish`."""
-        return self._io.new_output(self._working(location)).create(overwrite=True)  # pyright: ignore[reportReturnType]
+        return self._io.new_output(self._working(location)).create(overwrite=True)  # pyright: ignore[reportReturnType] - Arrow's
 
     def publish(self, location: str, *, size: int) -> None:
         """Give a written and closed file its name. A large one is forced to disk at once, others by `settle`."""

@@ -44,7 +44,7 @@ class Transcoded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] - all that comes
         while not self._rest:
             data = bytearray(self._read_bytes)
             count = fill(self._opened, memoryview(data))

@@ -52,10 +52,10 @@ class HttpStorage:
 
     client: httpx.Client = field(default_factory=_client)
 
-    def find(self, pattern: str, suffixes: tuple[str, ...]) -> Iterator[File]:  # noqa: ARG002 a URL is one file
+    def find(self, pattern: str, suffixes: tuple[str, ...]) -> Iterator[File]:  # noqa: ARG002 - a URL is one file
         """The one file that a URL names."""
         try:
-            urlsplit(pattern).port  # noqa: B018 asking for it checks it
+            urlsplit(pattern).port  # noqa: B018 - asking for it checks it
         except ValueError as error:
             message = f"source.files: a URL can't be read: {error}"
             raise FatalError(message) from error
@@ -85,7 +85,7 @@ class HttpStorage:
         """A copy in a temporary file, gone when it is closed: not every server serves ranges."""
         import pyarrow as pa
 
-        copy = tempfile.TemporaryFile(prefix="dativo-")  # noqa: SIM115 the returned file closes it
+        copy = tempfile.TemporaryFile(prefix="dativo-")  # noqa: SIM115 - the returned file closes it
         with self.stream(location) as body:
             while block := body.read(COPY_BYTES):
                 copy.write(block)
@@ -105,7 +105,7 @@ class _Body(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] - all that comes
         with _told(self._location):
             while not self._rest:
                 part = next(self._parts, None)

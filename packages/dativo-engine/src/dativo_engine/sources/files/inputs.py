@@ -109,7 +109,7 @@ class FileInputs:
             yield file, opened
         self._unchanged(split)
 
-    def _plan_all(self, stream: StreamSettings, start: Cursor | None) -> tuple[Sequence[File], Cursor]:  # noqa: ARG002
+    def _plan_all(self, stream: StreamSettings, start: Cursor | None) -> tuple[Sequence[File], Cursor]:  # noqa: ARG002 - as below
         return sorted(self._find(stream), key=lambda file: file.name), Cursor({})
 
     def _plan_changes(self, stream: StreamSettings, start: Cursor | None) -> tuple[Sequence[File], Cursor]:

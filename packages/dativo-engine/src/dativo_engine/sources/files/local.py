@@ -47,7 +47,7 @@ class LocalStorage:
     def look(self, location: str) -> File:
         """One file as it is now."""
         try:
-            status = os.stat(location)  # noqa: PTH116 a Path for each of many thousand files takes longer than the call
+            status = os.stat(location)  # noqa: PTH116 - a Path for each of many thousand files takes longer than the call
         except FileNotFoundError as error:
             message = f"{location}: the file vanished while the run was reading"
             raise RetryableError(message) from error
