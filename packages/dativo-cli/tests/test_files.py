@@ -80,6 +80,15 @@ def test_explain_says_what_a_run_would_do_and_why(project: Project) -> None:
         assert told in shown
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["text", "json"])
+def test_explain_hides_what_signs_a_url(project: Project, more: tuple[str, ...]) -> None:
+    project.edit(JOB, "data/demo/orders*.csv", "https://ada:planted-pw@example.com/o.csv?sig=planted-sig")
+    answer = project.dativo("explain", *more)
+    assert answer.code == 0
+    assert "https://example.com/o.csv" in answer.out
+    assert "planted" not in answer.out
+
+
 def test_explain_gives_the_same_as_data(project: Project) -> None:
     (found,) = project.dativo("explain", "--json").json  # pyright: ignore[reportGeneralTypeIssues]
     assert found["mode"] == "append"

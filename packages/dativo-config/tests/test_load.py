@@ -150,6 +150,7 @@ CROSS_CHECKS = [
     (ORDERS, "day(created_at)", "day(email)", 16, "day needs a column of type date"),
     (ORDERS, "day(created_at)", 'day(created_at)", "hour(created_at)', 16, "the finer one is enough"),
     (ORDERS, "asset_path: assets/shop/orders.yaml\n", "", 1, "the contract's file is required"),
+    (ORDERS, "asset_path: assets/shop/orders.yaml", "asset_path: assets/shop", 12, "is a folder; name a file in it"),
     (ORDERS, "orders.yaml\n", "ordres.yaml\n", 12, "did you mean 'orders.yaml'?"),
     (ORDERS, "asset_path", "asset: payments\nasset_path", 12, "is 'Orders' or 'shop-orders'"),
     (ORDERS, "target_connector: iceberg", "target_connector: iceburg", 13, "did you mean 'iceberg'?"),

@@ -10,6 +10,7 @@ from dativo_config.models.resolved import ResolvedJob, ResolvedStream
 from dativo_config.problems import shown_file
 from dativo_engine.contracts.compiled import compile_contract
 from dativo_engine.contracts.metrics import expectation
+from dativo_engine.sources.files import urls
 
 STRATEGIES = {"file_modified_time": "only files that are new or changed since the last committed run"}
 
@@ -135,7 +136,7 @@ def _stream(job: ResolvedJob, stream: ResolvedStream) -> StreamLines:
     contract = stream.contract
     return StreamLines(
         stream=stream.name,
-        inputs=tuple(item if "://" in item else shown_file(Path(item)) for item in stream.inputs),
+        inputs=tuple(_shown_input(item) for item in stream.inputs),
         table=str(stream.table),
         quarantine=str(stream.table.quarantine),
         contract=f"{shown_file(contract.path)}, {contract.name} {contract.version}",
@@ -154,3 +155,10 @@ def _rules(job: ResolvedJob, stream: ResolvedStream) -> Iterator[RuleLine]:
     over_run = [*compiled.run_rules, *((rule, rule.column) for rule in compiled.sql_rules)]
     for rule, column in over_run:
         yield RuleLine(column, rule.name, expectation(rule), "run" if rule.severity == "error" else "note")
+
+
+def _shown_input(item: str) -> str:
+    """A URL's user, password and signature are nobody's to see, though they stand in the job."""
+    if item.startswith(urls.SCHEMES):
+        return urls.public_name(item)
+    return item if "://" in item else shown_file(Path(item))

@@ -131,7 +131,10 @@ class _Drafting:
         path = self.library.project.resolve(text)
         if not path.is_file():
             shown = "the file" if at in self.opened.paths else f"'{text}'"
-            self._tell(at, f"{shown} does not exist", closest(path.name, _files_beside(path)))
+            if path.is_dir():
+                self._tell(at, f"{shown} is a folder", "name a file in it")
+            else:
+                self._tell(at, f"{shown} does not exist", closest(path.name, _files_beside(path)))
             return None
         self.files.add(path)
         return read(path)
@@ -176,7 +179,9 @@ class _Drafting:
             problem = recipe.document.problem(("type",), f"a target must be {one_of(TARGET_CONNECTORS)}")
             self.library.findings.add([problem])
         if name is not None and name not in TARGET_CONNECTORS and not (recipe and name == recipe.recipe.name):
-            self._tell(("target_connector",), f"expected {one_of(TARGET_CONNECTORS)}", closest(name, TARGET_CONNECTORS))
+            found = "the value of a variable" if ("target_connector",) in self.opened.paths else f"'{name}'"
+            hint = closest(name, TARGET_CONNECTORS)
+            self._tell(("target_connector",), f"expected {one_of(TARGET_CONNECTORS)}, found {found}", hint)
 
     def _target_connection(self, recipe: RecipeFile | None) -> Connection | None:
         if self.job.target.connection is not None or recipe is None or not recipe.recipe.connection_template:
