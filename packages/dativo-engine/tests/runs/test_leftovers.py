@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from checkpoint_project import data_file, data_files, load_job, make_project, stored
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.files import LocalFileIO
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.merge import Merge, Merged
@@ -41,6 +42,26 @@ def test_a_run_stopped_while_its_rules_are_judged_leaves_no_file(
     assert not data_files(tmp_path)
     assert run(tmp_path).status == "partial"
     assert stored(load_job(tmp_path)) == [1]
+
+
+def test_what_can_not_be_tidied_up_after_a_commit_takes_nothing_from_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(_files: LocalFileIO, location: object) -> None:
+        raise PermissionError(str(location))
+
+    make_project(tmp_path)
+    job = tmp_path / "jobs" / "acme" / "orders.yaml"
+    kept = "properties: {write.metadata.previous-versions-max: '1'}"
+    job.write_text(job.read_text().replace("target: {", f"target: {{{kept}, "))
+    for number in range(4):
+        data_file(tmp_path, str(number)).write_text(f"id,note\n{number},a\n")
+        with monkeypatch.context() as patch:
+            # What the run's check of the warehouse deletes is of its own making.
+            patch.setattr("dativo_engine.infrastructure.validate", lambda _job: [])
+            patch.setattr(LocalFileIO, "delete", refused)
+            assert run(tmp_path).status == "success"
+    assert stored(load_job(tmp_path)) == [0, 1, 2, 3]
 
 
 def test_what_a_merge_wrote_before_it_failed_is_deleted_by_the_next_run(

@@ -151,7 +151,7 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
             events.emit("commit_answer_lost", message, level="WARNING", table=str(place.name), error=str(error))
         else:
             reach("after_commit")
-            change.drop_old_metadata(response)
+            change.drop_old_metadata(response, events)
             return Landed(response.metadata, response.metadata_location, found=False)
     message = f"{place.name}: {TRIES} commits in a row lost against other writers"
     raise CommitConflictError(message)
@@ -259,8 +259,11 @@ class _Change:
                 for path in (*(manifest.manifest_path for manifest in ours), snapshot.manifest_list):
                     table.io.delete(path)
 
-    def drop_old_metadata(self, response: CommitTableResponse) -> None:
-        """Delete metadata files beyond the number that the table's properties keep."""
+    def drop_old_metadata(self, response: CommitTableResponse, events: Events) -> None:
+        """Delete metadata files beyond the number that the table's properties keep.
+
+        The commit is made: what can't be deleted is told, not raised.
+        """
         if (
             self._base is None
             or response.metadata.properties.get("write.metadata.delete-after-commit.enabled") != "true"
@@ -273,6 +276,9 @@ class _Change:
                     self._base.io.delete(entry.metadata_file)
                 except FileNotFoundError:
                     continue  # a writer that committed at the same time was first here too
+                except OSError as error:
+                    message = f"{self._place.name}: an old metadata file stays: {error}"
+                    events.emit("metadata_kept", message, level="WARNING", table=str(self._place.name))
 
 
 def _of_same_rows(update: TableUpdate) -> TableUpdate:

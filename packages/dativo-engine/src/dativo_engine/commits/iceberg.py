@@ -211,10 +211,12 @@ class IcebergCommitter:
         if not target.moves(stamp):
             return _unchanged(target, stamp)
         landed = land(target.place, lambda table: target.plan(table, stamp), self._events)
-        result = self._result(name, landed, target.landed_files())
+        files = target.landed_files()
         # Where an answer was lost, which of two merges landed is for the next run to see.
         self._unknown |= not target.drop_superseded(certain=not landed.found)
+        # The files are the table's from here on: whatever fails now, `abandon` must not touch them.
         target.let_go()
+        result = self._result(name, landed, files)
         if result.status == "unchanged":
             return result
         self._events.emit(

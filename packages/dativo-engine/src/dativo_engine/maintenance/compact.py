@@ -24,7 +24,6 @@ from dativo_engine.commits.journal import Journal
 from dativo_engine.commits.layout import layout_of
 from dativo_engine.commits.rows import dead_positions, read_rows
 from dativo_engine.commits.stamp import standing
-from dativo_engine.errors import CommitStateUnknownError
 from dativo_engine.events import Events
 from dativo_engine.interfaces import StagedFile, TableLayout
 from dativo_engine.writers.parquet import open_writer
@@ -104,14 +103,15 @@ def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
     try:
         for group in groups:
             written.append(_rewrite(table, group, layout, run_id=run_id))  # noqa: PERF401 - what is written so far counts
-        done = _publish(place, table, written, events)
-    except CommitStateUnknownError:
-        # The next run of the job sees which of the files the table names.
-        journal.close(keep=True)
-        raise
     except BaseException:
         _delete(file for rewrite in written for file in rewrite.files)
         journal.close()
+        raise
+    try:
+        done = _publish(place, table, written, events)
+    except BaseException:
+        # The table may name the files by now; the job's next run looks, and deletes those that it does not.
+        journal.close(keep=True)
         raise
     journal.close()
     return done
