@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 from dativo_engine.commits.points import VARIABLE, Point
 
-from tests.chaos.moments import choose, phase
+from tests.chaos.moments import choose, milestones, phase
 from tests.chaos.scenes import SCENES
 from tests.chaos.stage import Stage
 
@@ -78,6 +78,15 @@ def test_killed_at_a_random_moment(
     assert done == kills, "runs were over before they could be killed"
     for table in stage.undisturbed.seen.tables:
         assert stage.tables.rows_in_duckdb(table).equals(stage.tables.rows(table))
+
+
+@pytest.mark.parametrize("steps_after", [3, 4, 5])
+def test_killed_while_a_checkpoint_is_written(stage_of: Callable[[str], Stage], steps_after: int) -> None:
+    stage = stage_of("checkpoints")
+    staged, _, _ = milestones(stage.undisturbed.steps)
+    stage.restore()
+    assert stage.start(dies_at=staged + steps_after).finish() == -signal.SIGKILL
+    stage.prove(f"killed {steps_after} steps after the first staged file")
 
 
 @pytest.mark.skipif(not KILLS, reason="takes minutes; `make test-kill` does it")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dativo_config.models.resolved import TableName
 
-from dativo_engine.catalogs.files import write_durably
+from dativo_engine.catalogs.files import sync_folder, write_durably
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.interfaces import Cursor, Split, StagedFile, Stamp, TableLayout
 from dativo_engine.results import Tally
@@ -110,7 +110,11 @@ class Checkpoints:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep it in the place of the last; it is on the disk when this returns."""
-        write_durably(self._path, pickle.dumps(checkpoint))
+        # Named by the run, so that what a crash leaves of it goes with the run's other leftovers.
+        draft = self._path.with_name(f"{checkpoint.run_id}.{FILE}")
+        write_durably(draft, pickle.dumps(checkpoint))
+        draft.replace(self._path)
+        sync_folder(self._path.parent)
 
     def drop(self) -> None:
         """Forget the last one; its files are the committer's to sweep."""

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from dativo_engine.catalogs.files import make_folder, sync_folder
 from dativo_engine.catalogs.locations import local_path
+from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.fence import Place
 from dativo_engine.events import Events
@@ -73,7 +74,7 @@ class Journal:
 
 
 def clear_leftovers(folder: Path, places: Sequence[Place], events: Events, *, keep: Collection[str] = ()) -> None:
-    """Delete the data files of runs that are no more, except those which a snapshot of the tables names.
+    """Delete the files of runs that are no more, except data files which a snapshot of the tables names.
 
     Args:
         keep: locations of files that a checkpoint still needs.
@@ -81,6 +82,8 @@ def clear_leftovers(folder: Path, places: Sequence[Place], events: Events, *, ke
     kept = {local_path(location) for location in keep}
     with _abandoned(folder) as found:
         for leftovers in found:
+            for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
+                draft.unlink(missing_ok=True)
             files = [path for location in leftovers.locations for path in leftovers.files(location)]
             named = _named(places) if files else set[Path]()
             orphans = [path for path in files if path not in named and path not in kept]
