@@ -128,6 +128,12 @@ def test_times_that_python_has_no_value_for_are_shown(project: Project) -> None:
         assert "0000-" in answer.out
 
 
+def test_a_column_in_another_case_is_named_with_the_contracts(project: Project) -> None:
+    project.edit(ORDERS, "id,customer,email", "id,customer,Email")
+    run = project.dativo("run", "--config", JOB, "--log-format", "text")
+    assert "left out: Email (the contract has email)" in run.err
+
+
 def test_data_cannot_send_control_characters_to_a_terminal(project: Project) -> None:
     (project.root / ORDERS).write_text(
         "id,customer,email,status,amount,ordered_at,\x1b[2Jnew\n1,\x1b[31m\x07,,paid,1,2025-01-03T09:15:00Z,x\n"

@@ -336,7 +336,11 @@ def _judge(attempt: Attempt, lanes: Mapping[str, Lane], reports: Mapping[str, Re
     broken: list[str] = []
     for name, report in reports.items():
         if report.unknown_columns and attempt.job.job.unknown_columns == "warn":
-            columns = ", ".join(report.unknown_columns)
+            known = {item.name.casefold(): item.name for item in lanes[name].stream.schema.properties}
+            columns = ", ".join(
+                f"{column} (the contract has {known[column.casefold()]})" if column.casefold() in known else column
+                for column in report.unknown_columns
+            )
             message = f"{name}: columns that the contract lacks were left out: {columns}"
             attempt.events.emit("unknown_columns", message, level="WARNING", columns=list(report.unknown_columns))
         if lanes[name].rejected or report.broken:
