@@ -63,6 +63,10 @@ def installed(
     return package, environment
 
 
+# Needs pytest, which the extra `testing` brings.
+KIT = "dativo_engine.testing"
+
+
 @pytest.mark.xdist_group("packaging")
 def test_a_wheel_installs_alone_and_imports_every_module(installed: tuple[str, Environment]) -> None:
     package, environment = installed
@@ -71,8 +75,18 @@ def test_a_wheel_installs_alone_and_imports_every_module(installed: tuple[str, E
     environment.run(
         f"import importlib, pkgutil, {name} as package\n"
         "for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
-        "    importlib.import_module(module.name)"
+        f"    if not module.name.startswith('{KIT}'):\n"
+        "        importlib.import_module(module.name)"
     )
+
+
+@pytest.mark.xdist_group("packaging")
+@pytest.mark.parametrize("installed", ["dativo-engine"], indirect=True)
+def test_the_conformance_kit_comes_with_its_extra(installed: tuple[str, Environment], wheels: Path, uv: str) -> None:
+    _, environment = installed
+    install = [uv, "pip", "install", "--quiet", "--python", str(environment.python), "--find-links", str(wheels)]
+    _run([*install, "dativo-engine[testing]"], cwd=wheels)
+    environment.run(f"import {KIT}")
 
 
 @pytest.mark.xdist_group("packaging")
