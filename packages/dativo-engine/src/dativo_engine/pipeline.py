@@ -132,7 +132,10 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     resume.adopt(lanes, tally)
     _announce(attempt, stamps)
     _read(attempt, source, plan, lanes, resume, tally)
-    stored = _stage(lanes, committer, tally)
+    with attempt.stop.hold():
+        # A file that is finished and not yet the committer's would be nobody's to delete.
+        stored = _stage(lanes, committer, tally)
+    attempt.stop.go_on()
     # A run that fails from here on deletes what it staged, and so leaves nothing to go on from.
     undo.callback(resume.drop)
     late, reports = _settle(lanes, stored, committer, tally, incremental=job.incremental is not None)
