@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo check test test-kill test-laws format schemas bench-csv bench-merge bench-start clean
+.PHONY: help setup demo services check test test-kill test-laws format schemas bench-csv bench-merge bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,6 +16,9 @@ setup: $(UV) ## Install everything that developing needs into .venv
 demo: $(UV) ## Load Seattle's weather into an Iceberg table and show it
 	@$(UV) sync --frozen --quiet --no-dev --inexact
 	@$(BIN)/python tools/demo.py
+
+services: setup ## Start servers to try things with, until interrupted: make services NAMES="nessie"
+	@$(BIN)/python -m tools.services $(or $(NAMES),nessie)
 
 check: setup ## Lint, formatting, types, import direction, lock file, docs
 	$(BIN)/ruff check .

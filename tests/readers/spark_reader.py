@@ -17,12 +17,12 @@ from typing import IO
 import pyarrow.parquet as pq
 
 from tests.readers.view import Figures, TableView, view
+from tools.services import maven
 
 ICEBERG_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.12.0"
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Spark asks the name service for the machine's own name, which not every machine or container has there.
 LOOPBACK = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
-JAR_FOLDER = REPOSITORY / ".cache" / "jars"
 
 
 def missing() -> str:
@@ -33,23 +33,6 @@ def missing() -> str:
     return f"Spark can't run here without {', '.join(lacks)}" if lacks else ""
 
 
-def runtime_jar() -> Path:
-    """The Iceberg runtime for Spark, fetched once from Maven Central into the cache folder."""
-    _, artifact, version = ICEBERG_RUNTIME.split(":")
-    jar = JAR_FOLDER / f"{artifact}-{version}.jar"
-    if not jar.exists():
-        copy = [
-            "mvn",
-            "-q",
-            "-B",
-            "dependency:copy",
-            f"-Dartifact={ICEBERG_RUNTIME}",
-            f"-DoutputDirectory={JAR_FOLDER}",
-        ]
-        subprocess.run(copy, check=True, stdin=subprocess.DEVNULL, timeout=240, cwd=tempfile.gettempdir())
-    return jar
-
-
 @contextmanager
 def running_spark() -> Generator[SparkReader]:
     """Start Spark, and stop it afterwards."""
@@ -57,7 +40,7 @@ def running_spark() -> Generator[SparkReader]:
         tempfile.TemporaryDirectory(prefix="spark-reader-") as folder,
         (Path(folder) / "spark.log").open("w+b") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.readers.spark_process", str(runtime_jar())],
+            [sys.executable, "-m", "tests.readers.spark_process", str(maven.jar(ICEBERG_RUNTIME))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

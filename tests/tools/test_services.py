@@ -8,8 +8,10 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
+import httpx
 import pytest
 
+from tools.services import nessie as nessie_server
 from tools.services.seaweedfs import S3Server
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +33,17 @@ def test_a_server_goes_with_its_launcher(how: signal.Signals) -> None:
     while listens(server.endpoint) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not listens(server.endpoint)
+
+
+@pytest.mark.usefixtures("nessie")  # skips where it is not installed
+def test_a_persistent_nessie_that_was_killed_starts_again_with_its_branches(s3: S3Server) -> None:
+    with nessie_server.nessie(s3, persistent=True) as server:
+        trees = f"{server.uri}/api/v2/trees"
+        main = httpx.get(f"{trees}/main").json()["reference"]
+        httpx.post(trees, params={"name": "acme", "type": "BRANCH"}, json=main).raise_for_status()
+        server.process.kill()
+        server.process.start(server.answers)
+        assert {tree["name"] for tree in httpx.get(trees).json()["references"]} == {"main", "acme"}
 
 
 def listens(endpoint: str) -> bool:

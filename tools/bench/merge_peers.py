@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.readers.spark_reader import runtime_jar
+from tests.readers.spark_reader import ICEBERG_RUNTIME
 from tools.bench.measure import Measurement, measure
+from tools.services import maven
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAMS = REPOSITORY / "tools" / "bench" / "peers"
@@ -58,7 +59,9 @@ class Peers:
     def spark_sql(self, changes: Path, statement: str) -> Measurement:
         """One statement over `lake.bench.orders`, which is a table of folders: Spark has no driver for SQLite."""
         self._as_folder_table()
-        return self._run("spark", "spark_sql.py", runtime_jar(), self._tenant / "warehouse", changes, statement)
+        return self._run(
+            "spark", "spark_sql.py", maven.jar(ICEBERG_RUNTIME), self._tenant / "warehouse", changes, statement
+        )
 
     def ingestr(self, changes: Path) -> Measurement:
         """`ingestr ingest` with the strategy merge: equality deletes."""

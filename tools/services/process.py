@@ -30,48 +30,68 @@ def service_folder(name: str) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Process:
+    """A server's process, which can be killed and started again, and its folder, where its log is."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._command = command
+        self._folder = folder
+        self._log = folder / "log.txt"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, answers: Callable[[], bool]) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            RuntimeError: it ended, or did not answer in time; the end of its log is in the message.
+        """
+        with self._log.open("ab") as output:
+            self._child = subprocess.Popen(
+                [*_dying_with_parent(), *self._command],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Servers put sockets and scratch files there.
+                env={**os.environ, "TMPDIR": str(self._folder)},
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not answers():
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                end = self._log.read_text(errors="replace")[-2000:]
+                message = f"{self._command} did not start: {end}"
+                raise RuntimeError(message)
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Ask it to end, and kill it if it does not."""
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, as a crash does; `start` starts it again."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+
 @contextmanager
-def running(command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> Generator[None]:
-    """The command as a process, from the moment on that it answers.
+def running(process: Process, answers: Callable[[], bool]) -> Generator[None]:
+    """The process, from the moment on that it answers.
 
     Raises:
-        RuntimeError: it ended, or did not answer in time; the end of its log is in the message.
+        RuntimeError: as `Process.start`.
     """
-    log = folder / "log.txt"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*_dying_with_parent(), *command],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # Servers put sockets and scratch files there.
-            env={**os.environ, "TMPDIR": str(folder)},
-        )
     try:
-        _wait(process, log, answers)
+        process.start(answers)
         yield
     finally:
-        _stop(process)
-
-
-def _wait(process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not answers():
-        if process.poll() is not None or time.monotonic() > deadline:
-            end = log.read_text(errors="replace")[-2000:]
-            message = f"{process.args} did not start: {end}"
-            raise RuntimeError(message)
-        time.sleep(0.1)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        process.stop()
 
 
 def _dying_with_parent() -> list[str]:

