@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream
 from dativo_config.problems import shown_file
+from dativo_engine import urls
 from dativo_engine.contracts.compiled import compile_contract
 from dativo_engine.contracts.metrics import expectation
-from dativo_engine.sources.files import urls
 
 STRATEGIES = {"file_modified_time": "only files that are new or changed since the last committed run"}
 

@@ -18,8 +18,8 @@ from dativo_engine.sources.csv import types
 from dativo_engine.sources.csv.block import Block, BlockParser
 from dativo_engine.sources.csv.encoding import MARK, Transcoded, mark_bad_bytes
 from dativo_engine.sources.csv.header import read_names
-from dativo_engine.sources.files.utf8 import is_utf8
 from dativo_engine.sources.files.window import Window
+from dativo_engine.utf8 import is_utf8
 
 if TYPE_CHECKING:
     from dativo_config.models.contract import SchemaObject

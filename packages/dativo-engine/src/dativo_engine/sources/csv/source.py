@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dativo_engine.interfaces import Batch, Cursor, Plan, SourceSettings, Split, StreamInfo
+from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.csv.records import BLOCK_BYTES, CsvReader, infer_schema
 from dativo_engine.sources.csv.spec import CsvOptions
-from dativo_engine.sources.files.ahead import one_ahead
 from dativo_engine.sources.files.inputs import FileInputs
-from dativo_engine.sources.files.proposal import propose
+from dativo_engine.sources.proposal import propose
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 

@@ -16,7 +16,7 @@ import httpx
 
 from dativo_engine.errors import AuthenticationError, ConnectionFailedError, FatalError, RetryableError
 from dativo_engine.sources.files.file import File
-from dativo_engine.sources.files.urls import public_name
+from dativo_engine.urls import public_name
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dativo_engine import urls
 from dativo_engine.errors import FatalError, RetryableError
 from dativo_engine.interfaces import Cursor, SourceSettings, Split, StreamSettings
-from dativo_engine.sources.files import s3, urls
+from dativo_engine.sources.files import s3
 from dativo_engine.sources.files.cursor import FilesCursor
 from dativo_engine.sources.files.file import File, Storage
 from dativo_engine.sources.files.local import LocalStorage

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from dativo_engine.errors import FatalError
+from dativo_engine.jsonrows.values import Elements, Lines, elements_at
 from dativo_engine.sources.files.window import Window
 
 if TYPE_CHECKING:
@@ -18,70 +18,6 @@ if TYPE_CHECKING:
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANKS = b" \t\r\n"
 _ELEMENTS_PER_RUN = 10_000
-_VALUE = msgspec.json.Decoder(msgspec.Raw)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One JSON value as it is written. `line`: where it stands; 0: not known."""
-
-    text: bytes
-    line: int
-
-    @property
-    def is_json(self) -> bool:
-        """Whether it is a value, and no deeper than can be followed."""
-        try:
-            _VALUE.decode(self.text)
-        except (msgspec.MsgspecError, RecursionError):
-            return False
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Some whole lines, the first of them number `first`."""
-
-    text: bytes
-    first: int
-
-    @property
-    def is_json(self) -> bool:
-        """Whether every line is a value, and no deeper than can be followed.
-
-        pyarrow's reader has no limit of its own: one long line of brackets overflows its stack, which ends the process.
-        """
-        try:
-            _VALUE.decode_lines(self.text)
-        except (msgspec.MsgspecError, RecursionError):
-            return False
-        return True
-
-    def records(self) -> list[Record]:
-        """The lines that are not blank."""
-        numbered = enumerate(self.text.split(b"\n"), start=self.first)
-        return [Record(line, number) for number, line in numbered if line.strip(_BLANKS)]
-
-
-@dataclass(frozen=True, slots=True)
-class Elements:
-    """Some elements of a list."""
-
-    elements: Sequence[msgspec.Raw]
-
-    @property
-    def is_json(self) -> bool:
-        """The document was decoded to find them."""
-        return True
-
-    @property
-    def text(self) -> bytes:
-        """All of them, one after the other."""
-        return b"\n".join(self.elements)
-
-    def records(self) -> list[Record]:
-        """The elements."""
-        return [Record(bytes(element), 0) for element in self.elements]
 
 
 def runs(
@@ -124,16 +60,17 @@ def _document(window: Window, file: str) -> bytes:
 
 
 def _elements(document: bytes, records_path: str | None, file: str) -> list[msgspec.Raw]:
-    value, keys = msgspec.Raw(document), records_path.split(".") if records_path else []
     try:
-        for key in keys:
-            value = msgspec.json.decode(value, type=dict[str, msgspec.Raw])[key]
-        return msgspec.json.decode(value, type=list[msgspec.Raw])
+        return elements_at(document, records_path or "")
     except KeyError as error:
         message = f"{file}: there is no {error} on the way of source.options.records_path: {records_path}"
         raise FatalError(message) from error
     except msgspec.MsgspecError as error:
-        where = f"no list of objects at source.options.records_path: {records_path}" if keys else "no list of objects"
+        where = (
+            f"no list of objects at source.options.records_path: {records_path}"
+            if records_path
+            else "no list of objects"
+        )
         message = f"{file}: {where}: {error}"
         raise FatalError(message) from error
     except RecursionError as error:

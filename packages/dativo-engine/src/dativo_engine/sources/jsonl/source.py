@@ -6,13 +6,14 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 
 from dativo_engine.interfaces import Batch, Cursor, Plan, SourceSettings, Split, StreamInfo
-from dativo_engine.sources.files.ahead import one_ahead
+from dativo_engine.jsonrows.reader import JsonReader, infer_schema
+from dativo_engine.jsonrows.values import Elements, Lines
+from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.files.inputs import FileInputs
 from dativo_engine.sources.files.opened import Opened
-from dativo_engine.sources.files.proposal import propose
-from dativo_engine.sources.jsonl.documents import Elements, Lines, runs
-from dativo_engine.sources.jsonl.records import JsonReader, infer_schema
+from dativo_engine.sources.jsonl.documents import runs
 from dativo_engine.sources.jsonl.spec import JsonlOptions
+from dativo_engine.sources.proposal import propose
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
 BLOCK_BYTES = 8 * 1024 * 1024

@@ -10,10 +10,10 @@ from pyarrow import parquet
 
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Batch, Cursor, Plan, Position, SourceSettings, Split, StreamInfo
-from dativo_engine.sources.files.ahead import one_ahead
+from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.files.file import File
 from dativo_engine.sources.files.inputs import FileInputs
-from dativo_engine.sources.files.proposal import propose
+from dativo_engine.sources.proposal import propose
 
 SUFFIXES = (".parquet", ".pq")
 BATCH_BYTES = 8 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyarrow import json
 
 from dativo_engine.interfaces import Batch, Malformed, Position
-from dativo_engine.sources.files.utf8 import is_utf8
-from dativo_engine.sources.jsonl import types
-from dativo_engine.sources.jsonl.documents import Elements, Lines, Record
+from dativo_engine.jsonrows import types
+from dativo_engine.jsonrows.values import Elements, Lines, Record
+from dativo_engine.utf8 import is_utf8
 
 if TYPE_CHECKING:
     from dativo_config.models.contract import SchemaObject
@@ -29,7 +29,7 @@ _TEXT = msgspec.json.Decoder(str)
 
 @dataclass(slots=True)
 class JsonReader:
-    """One file's values on their way to batches. `records` counts those seen so far."""
+    """One file's, or one endpoint's, values on their way to batches. `records` counts those seen so far."""
 
     file: str
     stream: str
@@ -37,15 +37,16 @@ class JsonReader:
     records: int = 0
     _reading: pa.Schema = field(init=False)
     _bulk: bool = field(init=False)
+    _rewrites: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._reading = types.reading_schema(self.schema)
         self._bulk = types.bulk_readable(self.schema)
 
-    def batches(self, runs: Iterator[Lines | Elements]) -> Generator[Batch, None, None]:
+    def batches(self, runs: Iterable[Lines | Elements]) -> Generator[Batch, None, None]:
         """The records in order."""
         for run in runs:
-            table = self._read(run.text) if run.is_json else None
+            table = self._read(run) if run.is_json else None
             # More rows than lines: two values on one line, which only reading line by line tells.
             if table is not None and table.num_rows == _expected(run, table.num_rows):
                 yield self._batch(table)
@@ -61,16 +62,41 @@ class JsonReader:
         middle = len(records) // 2
         for part in (records[:middle], records[middle:]):
             sound = all(record.is_json for record in part)
-            table = self._read(b"\n".join(record.text for record in part)) if sound else None
+            table = self._read(Elements([msgspec.Raw(record.text) for record in part])) if sound else None
             if table is not None and table.num_rows == len(part):
                 yield self._batch(table)
             else:
                 yield from self._in_parts(part)
 
-    def _read(self, text: bytes) -> pa.RecordBatch | None:
+    def _read(self, run: Lines | Elements) -> pa.RecordBatch | None:
         """All values as one table; None: some of them do not fit."""
+        text = run.text
         if not self._bulk or not is_utf8(text):
             return None
+        records = None if self._rewrites else self._parse(text)
+        if records is None and self.schema is not None:
+            records = self._read_rewritten(run)
+        return None if records is None else types.with_times(records, self.schema)
+
+    def _read_rewritten(self, run: Lines | Elements) -> pa.RecordBatch | None:
+        """The same where text columns hold other values, or fields that the contract lacks are of mixed types.
+
+        Such data come again, so the next run is rewritten at once.
+        """
+        try:
+            objects = run.objects()
+        except msgspec.MsgspecError:
+            return None
+        rewritten = types.rewrite(objects, self._reading)
+        records = self._parse(rewritten.text)
+        self._rewrites = records is not None and rewritten.was_needed
+        if records is None:
+            return None
+        missing = [name for name in rewritten.unknown if name not in records.schema.names]
+        columns = [*records.columns, *(pa.nulls(records.num_rows, types.TEXT) for _ in missing)]
+        return pa.RecordBatch.from_arrays(columns, [*records.schema.names, *missing])
+
+    def _parse(self, text: bytes) -> pa.RecordBatch | None:
         try:
             table = json.read_json(
                 pa.py_buffer(text),
@@ -81,9 +107,7 @@ class JsonReader:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
             return None
         columns = [column.combine_chunks() for column in table.columns]
-        if not columns:
-            return None
-        return types.with_times(pa.RecordBatch.from_arrays(columns, schema=table.schema), self.schema)
+        return pa.RecordBatch.from_arrays(columns, schema=table.schema) if columns else None
 
     def _one_by_one(self, records: Sequence[Record]) -> Batch:
         """Each value's fields as text: the enforcer finds what does not fit, and numbers lose no digit."""
