@@ -15,7 +15,7 @@ from .conftest import JOB, Project
 
 NEEDS_A_RUN = ("state", "table", "quarantine")
 # What they log or remark is on stderr.
-TALKS = ("run", "discover", "connectors", "quarantine replay")
+TALKS = ("run", "start", "discover", "connectors", "quarantine replay")
 
 
 def leaves(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -49,6 +49,8 @@ def test_the_examples_of_a_commands_help_run(
     assert found, "the help has no example"
     if words[0] in NEEDS_A_RUN:
         assert project.dativo("run", "--config", JOB).code == 0
+    if words == ("start",):
+        project.edit("configs/runner.yaml", "mode: orchestrated", "mode: oneshot")
     for line in found:
         arguments = shlex.split(line.split(">")[0])
         assert tuple(arguments[: len(words)]) == words

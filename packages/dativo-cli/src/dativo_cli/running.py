@@ -46,7 +46,7 @@ def run_and_answer(
     elif screen.is_terminal:
         show_results(screen, results)
     if left := [job.name for job in jobs[len(results) :]]:
-        _tell_refusal(screen, RunStoppedError(f"stopped by a signal before {', '.join(left)} ran"), form=form)
+        tell_refusal(screen, RunStoppedError(f"stopped by a signal before {', '.join(left)} ran"), form=form)
         return FAILURE
     return max(result.exit_code for result in results)
 
@@ -69,13 +69,14 @@ def _run_all(screen: Screen, jobs: Sequence[ResolvedJob], options: RunOptions, *
 
 def _refused(screen: Screen, error: ConfigError | DativoError, *, form: Format, as_json: bool) -> int:
     """Nothing was started: the one event is `job_error`."""
-    _tell_refusal(screen, error, form=form)
+    tell_refusal(screen, error, form=form)
     if as_json:
         screen.json({"status": "failed", **refusal_event(error)[1]})
     return FAILURE
 
 
-def _tell_refusal(screen: Screen, error: ConfigError | DativoError, *, form: Format) -> None:
+def tell_refusal(screen: Screen, error: ConfigError | DativoError, *, form: Format) -> None:
+    """Say why nothing, or nothing more, is run: an event in a log, problems and causes for a person."""
     if form == "json":
         message, fields = refusal_event(error)
         EventLog(sys.stderr, form="json").emit("job_error", message, level="ERROR", **fields)

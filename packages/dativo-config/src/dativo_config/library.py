@@ -108,7 +108,8 @@ class Library:
         """The runner file at a path; its problems are told the first time. The project's own may be missing."""
         if path not in self._runners:
             self._runners[path] = None
-            missing = path == self.project.runner_file and not path.exists()
+            project = self.project
+            missing = path == project.runner_file and project.given_runner_file is None and not path.exists()
             opened = None if missing else self.open(path, "runner")
             file = opened and self.read(Block(RunnerFile, opened))
             if opened and file:

@@ -87,8 +87,16 @@ def load_project(
     return _without_problems(examine_project(root, connectors, settings=settings))
 
 
-def load_runner(path: Path, *, settings: LoadSettings | None = None) -> Runner:
+def load_runner(
+    path: Path,
+    *,
+    settings: LoadSettings | None = None,
+    mode: Literal["orchestrated", "oneshot"] | None = None,
+) -> Runner:
     """A runner file; the jobs that its schedules point at exist, but are not read.
+
+    Args:
+        mode: the mode that was asked for, which the file's must be; None: any.
 
     Raises:
         ConfigError: with every problem of the file.
@@ -97,6 +105,10 @@ def load_runner(path: Path, *, settings: LoadSettings | None = None) -> Runner:
     read = library.runner(path)
     if read is not None:
         library.findings.add(check_schedules(read, library.project))
+        if mode is not None and read.runner.mode != mode:
+            message = f"the file is made for '{read.runner.mode}', and '{mode}' was asked for"
+            hint = f"write mode: {mode}, or start {read.runner.mode}"
+            library.findings.add([read.document.problem(("runner", "mode"), message, hint=hint)])
     if read is None or library.findings.problems:
         raise ConfigError(library.findings.problems)
     return read.runner

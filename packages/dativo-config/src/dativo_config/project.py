@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,11 +21,13 @@ class Project:
         root: absolute, as it was given: symlinks in it are not resolved.
         state_root: `STATE_DIR`, else `state/`.
         secrets_root: `--secrets-dir`, else `secrets/`.
+        given_runner_file: `DATIVO_RUNNER_CONFIG`; None: `configs/runner.yaml`.
     """
 
     root: Path
     state_root: Path
     secrets_root: Path
+    given_runner_file: Path | None = None
 
     @property
     def jobs_folder(self) -> Path:
@@ -35,7 +37,7 @@ class Project:
     @property
     def runner_file(self) -> Path:
         """Where the runner's settings are."""
-        return self.root / "configs" / "runner.yaml"
+        return self.given_runner_file or self.root / "configs" / "runner.yaml"
 
     @cached_property
     def tenants(self) -> frozenset[str]:
@@ -85,7 +87,10 @@ def open_project(
     """The project at `root`."""
     root = Path(root.absolute())
     chosen = state or (Path(environment["STATE_DIR"]) if environment.get("STATE_DIR") else Path("state"))
-    return Project(root, root / chosen, root / (secrets or Path("secrets")))
+    project = Project(root, root / chosen, root / (secrets or Path("secrets")))
+    if given := environment.get("DATIVO_RUNNER_CONFIG"):
+        return replace(project, given_runner_file=project.resolve(given))
+    return project
 
 
 def find_root(start: Path, *, given: Path | None, environment: Mapping[str, str]) -> Path:

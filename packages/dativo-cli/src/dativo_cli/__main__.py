@@ -1,0 +1,7 @@
+"""`python -m dativo_cli` is `dativo`, for whoever has to name the interpreter."""
+
+import sys
+
+from dativo_cli.main import main
+
+sys.exit(main())
