@@ -4,9 +4,15 @@ DativoError
 ├── RetryableError            try the whole run again, later
 │   ├── CommitConflictError   another commit was first: plan again from its stamp
 │   ├── ConnectionFailedError a server can't be reached, or hung up
+│   ├── RateLimitError        an API wants to be left alone for longer than a run waits
+│   ├── ServerError           an API failed at its own work, again and again
 │   └── RunTimeoutError       the run was stopped at its time limit; nothing was committed
 ├── FatalError                a person must change something first
 │   ├── AuthenticationError   a server refused the credentials
+│   ├── PermissionDeniedError the credentials are good, and do not allow this
+│   ├── GoneError             what was asked for is not there
+│   ├── RequestRefusedError   an API does not take the request as it is
+│   ├── MalformedAnswerError  an answer is not in the form that the API's description promises
 │   ├── LeaseHeldError        another run of the tenant holds the slot and --no-wait was given
 │   └── RunStoppedError       SIGTERM or SIGINT; nothing was committed
 ├── ContractError             the data broke its contract; trying again changes nothing
@@ -46,6 +52,16 @@ class ConnectionFailedError(RetryableError):
     code: ClassVar[str] = "CONNECTION_FAILED"
 
 
+class RateLimitError(RetryableError):
+    """An API was asked too often. `retry_after` is what it said."""
+
+    code: ClassVar[str] = "RATE_LIMIT_EXCEEDED"
+
+
+class ServerError(RetryableError):
+    """An API answered that it failed (5xx), also when it was asked again."""
+
+
 class RunTimeoutError(RetryableError):
     """The run reached `timeout_seconds`."""
 
@@ -60,6 +76,24 @@ class AuthenticationError(FatalError):
     """A server refused the credentials. Names the setting they came from, never their value."""
 
     code: ClassVar[str] = "AUTHENTICATION_FAILED"
+
+
+class PermissionDeniedError(FatalError):
+    """The credentials do not allow what was asked for. Names the permission where the API does."""
+
+    code: ClassVar[str] = "AUTHENTICATION_FAILED"
+
+
+class GoneError(FatalError):
+    """There is nothing at the address that was asked."""
+
+
+class RequestRefusedError(FatalError):
+    """An API refused a request for what it asks, not for who asks."""
+
+
+class MalformedAnswerError(FatalError):
+    """An answer can't be read: no JSON, a page for people, or nothing where the records should be."""
 
 
 class LeaseHeldError(FatalError):

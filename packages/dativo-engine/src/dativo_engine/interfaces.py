@@ -58,6 +58,7 @@ class SourceSettings:
         options, credentials, connection: the models that the connector's spec names, validated.
         memory_bytes: how much the source may hold in its buffers.
         walls: asked about each file of this machine that a glob or folder leads to; None: every file may be read.
+        state_folder: the tenant's, where what its runs share is kept (a rate of requests); None: nothing is shared.
     """
 
     connector: str
@@ -74,6 +75,7 @@ class SourceSettings:
     rereads_changed_files: bool = False
     memory_bytes: int = 128 * 1024 * 1024
     walls: Walls | None = None
+    state_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

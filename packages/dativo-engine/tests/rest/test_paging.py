@@ -1,0 +1,158 @@
+"""Lists page by page: every way of cutting them, and lists that would never end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+import pytest
+from dativo_engine.errors import MalformedAnswerError, ServerError
+from dativo_engine.rest import (
+    ByCursor,
+    ByLastId,
+    ByLinkHeader,
+    ByNextUrl,
+    ByOffset,
+    ByPage,
+    Client,
+    Paginator,
+    Request,
+    SinglePage,
+    blocks,
+    page_reader,
+    pages,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_server import Answering, Asked, Reply, Server
+
+Serve = Callable[[Answering], Server]
+MakeClient = Callable[..., Client]
+
+
+def read_all(client: Client, paginator: Paginator, request: Request | None = None, *, width: int = 1) -> list[int]:
+    found = pages(client, request or Request("items"), paginator, read=page_reader("data"), width=width)
+    return [json.loads(bytes(record))["id"] for page in found for record in page.records]
+
+
+def api(rows: int, size: int) -> Answering:
+    """A list of `rows` records, in pages of `size`, that can be read in every way at once."""
+
+    def answering(asked: Asked) -> Reply:
+        told: Mapping[str, str] = {**asked.params, **(json.loads(asked.body) if asked.body else {})}
+        step = min(int(told.get("limit", size)), size)
+        start = int(
+            told.get("cursor") or told.get("after") or told.get("offset") or (int(told.get("page", 1)) - 1) * step
+        )
+        end = start + step
+        more = end < rows
+        body: dict[str, object] = {
+            "data": [{"id": number} for number in range(start + 1, min(end, rows) + 1)],
+            "has_more": more,
+            "total": rows,
+            "pages": -(-rows // step),
+            "next": {"cursor": str(end) if more else None, "url": f"/items?cursor={end}" if more else ""},
+        }
+        link = f'</items?cursor={end}>; rel="next", </items>; rel="first"' if more else '</items>; rel="first"'
+        return Reply(body, headers={"Link": link})
+
+    return answering
+
+
+WAYS: list[tuple[Paginator, Request]] = [
+    (ByCursor("cursor", "next.cursor"), Request("items")),
+    (ByCursor("cursor", "next.cursor", "has_more"), Request("items")),
+    (ByCursor("cursor", "next.cursor", in_body=True), Request("items", method="POST", json={"filter": "x"})),
+    (ByLastId("after", more_path="has_more"), Request("items")),
+    (ByLastId("after"), Request("items")),
+    (ByNextUrl("next.url"), Request("items")),
+    (ByLinkHeader(), Request("items")),
+    (ByOffset(size=3), Request("items")),
+    (ByOffset(size=3, total_path="total"), Request("items")),
+    (ByOffset(size=50, total_path="total"), Request("items")),
+    (ByPage(), Request("items")),
+    (ByPage(size_param="limit", size=3, pages_path="pages"), Request("items")),
+    (ByPage(size_param="limit", size=3, total_path="total"), Request("items")),
+    (ByPage(size_param="limit", size=50, total_path="total"), Request("items")),
+]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.integers(0, 23), size=st.integers(1, 7), way=st.sampled_from(WAYS), width=st.sampled_from([1, 3]))
+def test_every_record_comes_once_and_in_order(
+    serve: Serve, client: MakeClient, rows: int, size: int, way: tuple[Paginator, Request], width: int
+) -> None:
+    with Server(api(rows, size)) as server, client(server) as asking:
+        assert read_all(asking, way[0], way[1], width=width) == list(range(1, rows + 1))
+
+
+def test_a_list_in_one_answer_is_one_page(serve: Serve, client: MakeClient) -> None:
+    assert read_all(client(serve(api(5, 9))), SinglePage()) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("tokens", [["a", "a"], ["a", "b", "a"], ["a", "b", "c", "d", "e", "c"]])
+def test_a_cursor_that_comes_again_is_an_error_and_no_endless_run(
+    serve: Serve, client: MakeClient, tokens: list[str]
+) -> None:
+    following = dict(zip(["", *tokens], tokens, strict=False))
+    server = serve(
+        lambda asked: Reply({"data": [{"id": asked.params.get("c", "")}], "next": following[asked.params.get("c", "")]})
+    )
+    with pytest.raises(MalformedAnswerError, match="leads back to a page that was read already"):
+        read_all(client(server), ByCursor("c", "next"))
+    assert len(server.asked) < 25
+
+
+@pytest.mark.parametrize("paginator", [ByPage(), ByOffset(), ByOffset(total_path="total"), ByLastId("wrong", "n")])
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_parameter_that_the_api_ignores_is_an_error_and_no_endless_run(
+    serve: Serve, client: MakeClient, paginator: Paginator, width: int
+) -> None:
+    server = serve(lambda asked: Reply({"data": [{"id": 1, "n": 1}], "total": 50}))
+    with pytest.raises(MalformedAnswerError, match=r"same records|leads back"):
+        read_all(client(server), paginator, width=width)
+    assert len(server.asked) < 10
+
+
+def test_an_empty_page_with_more_behind_it_is_passed_over(serve: Serve, client: MakeClient) -> None:
+    answers = {"": ([1], "a"), "a": ([], "b"), "b": ([2], None)}
+
+    def answering(asked: Asked) -> Reply:
+        ids, following = answers[asked.params.get("c", "")]
+        return Reply({"data": [{"id": it} for it in ids], "next": following})
+
+    assert read_all(client(serve(answering)), ByCursor("c", "next")) == [1, 2]
+
+
+def test_an_empty_page_with_more_behind_it_is_an_error_where_its_last_record_would_be_needed(
+    serve: Serve, client: MakeClient
+) -> None:
+    server = serve(lambda asked: Reply({"data": [], "has_more": True}))
+    with pytest.raises(MalformedAnswerError, match="has_more says that there is more, but the page is empty"):
+        read_all(client(server), ByLastId("after", more_path="has_more"))
+
+
+def test_nothing_but_empty_pages_is_an_error(serve: Serve, client: MakeClient) -> None:
+    server = serve(lambda asked: Reply({"data": [], "next": f"{asked.params.get('c', '')}x"}))
+    with pytest.raises(MalformedAnswerError, match="100 empty pages in a row"):
+        read_all(client(server), ByCursor("c", "next"))
+
+
+@pytest.mark.parametrize("answer", [{"data": [{"id": 1}]}, {"data": [{"id": 1}], "total": "many"}])
+def test_a_total_that_is_not_there_is_told(serve: Serve, client: MakeClient, answer: object) -> None:
+    with pytest.raises(MalformedAnswerError, match="no count at 'total'"):
+        read_all(client(serve(lambda asked: Reply(answer))), ByOffset(total_path="total"))
+
+
+def test_a_failure_in_the_middle_of_concurrent_pages_is_the_lists_failure(serve: Serve, client: MakeClient) -> None:
+    whole = api(20, 2)
+    server = serve(lambda asked: Reply({}, 500) if asked.params.get("offset") == "8" else whole(asked))
+    with pytest.raises(ServerError, match="offset 8"):
+        read_all(client(server), ByOffset(size=2, total_path="total"), width=3)
+
+
+def test_small_pages_are_put_together_and_pretty_ones_put_on_one_line(serve: Serve, client: MakeClient) -> None:
+    found = pages(client(serve(api(10, 2))), Request("items"), ByPage(), read=page_reader("data"))
+    runs = list(blocks(found, block_bytes=1 << 20, block_records=5))
+    assert [len(run.elements) for run in runs] == [6, 4]
+    assert runs[1].text == b'{"id":7}\n{"id":8}\n{"id":9}\n{"id":10}'
