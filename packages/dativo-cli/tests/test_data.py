@@ -197,5 +197,5 @@ def test_purge_deletes_rejected_rows_for_good(project: Project) -> None:
     gone = project.dativo("quarantine", "purge", "--config", JOB, "--older-than", "0")
 
     assert kept.out == "demo.orders__rejected: 0 rows deleted\n"
-    assert gone.out == "demo.orders__rejected: 1 rows deleted\n"
+    assert gone.out == "demo.orders__rejected: 1 row deleted\n"
     assert project.dativo("quarantine", "show", "--config", JOB, "--json").json[0]["rows"] == []  # pyright: ignore[reportIndexIssue]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dativo_config.problems import ConfigError, to_json
+from dativo_config.wording import counted
 from dativo_engine.errors import DativoError, FatalError
 from dativo_engine.results import RunResult
 
@@ -66,8 +67,8 @@ def human_size(size: int) -> str:
 def _show_tables(screen: Screen, result: RunResult) -> None:
     rate = result.rows_read / result.seconds if result.seconds else 0.0
     screen.line(
-        f"  {result.rows_read:,} rows read, {result.rows_accepted:,} accepted, {result.rows_rejected:,} rejected "
-        f"in {result.seconds:.1f} s ({rate:,.0f} rows/s)"
+        f"  {counted(result.rows_read, 'row')} read, {result.rows_accepted:,} accepted, "
+        f"{result.rows_rejected:,} rejected in {result.seconds:.1f} s ({rate:,.0f} rows/s)"
     )
     for table in result.tables:
         if table.status == "unchanged":
@@ -76,8 +77,8 @@ def _show_tables(screen: Screen, result: RunResult) -> None:
             screen.line(f"  {table.table}: nothing was written")
         else:
             screen.line(
-                f"  {table.table}: {table.rows:,} rows in {table.files} files, {human_size(table.size)}, "
-                f"snapshot {table.snapshot_id}"
+                f"  {table.table}: {counted(table.rows, 'row')} in {counted(table.files, 'file')}, "
+                f"{human_size(table.size)}, snapshot {table.snapshot_id}"
             )
         if table.rejected and table.quarantine:
-            screen.line(f"  {table.quarantine}: {table.rejected:,} rows; `dativo quarantine show` lists them")
+            screen.line(f"  {table.quarantine}: {counted(table.rejected, 'row')}; `dativo quarantine show` lists them")

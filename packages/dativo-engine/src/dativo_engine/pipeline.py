@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from dativo_config.models.resolved import ResolvedJob, TableName
+from dativo_config.wording import counted
 
 from dativo_engine.commits.changes import OP_COLUMN
 from dativo_engine.commits.checkpoint import checkpoint_key
@@ -291,7 +292,7 @@ def _read(
 def _tell_rows(attempt: Attempt, tally: Tally) -> None:
     attempt.events.emit(
         "batch_written",
-        f"{tally.rows_read:,} rows read, {tally.rows_rejected:,} rejected",
+        f"{counted(tally.rows_read, 'row')} read, {tally.rows_rejected:,} rejected",
         rows_read=tally.rows_read,
         rows_accepted=tally.rows_accepted,
         rows_rejected=tally.rows_rejected,

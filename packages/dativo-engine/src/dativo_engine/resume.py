@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dativo_config.models.job import Checkpoint as Due
+from dativo_config.wording import counted
 
 from dativo_engine.commits.checkpoint import Checkpoint, Checkpoints, LaneState, StaleCheckpointError
 from dativo_engine.commits.quarantine import rejected_again
@@ -65,7 +66,7 @@ class Resume:
         self.committer.sweep({file.path for state in found.lanes.values() for file in state.quarantine})
         self.events.emit(
             "checkpoint_adopted",
-            f"Going on after {tally.rows_read:,} rows that run {found.run_id} had read",
+            f"Going on after {counted(tally.rows_read, 'row')} that run {found.run_id} had read",
             rows_read=tally.rows_read,
             left_by=found.run_id,
         )

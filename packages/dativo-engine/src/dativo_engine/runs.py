@@ -20,6 +20,7 @@ from dativo_config.interpolate import resolve_secrets
 from dativo_config.models.job import RetryConfig
 from dativo_config.models.resolved import ResolvedJob
 from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets, secret_warnings
+from dativo_config.wording import counted
 
 from dativo_engine.asked import as_asked
 from dativo_engine.errors import CommitConflictError, DativoError, FatalError, RunStoppedError
@@ -103,7 +104,7 @@ class _Run:
         self._events.redactor.add(values)
         for warning in secret_warnings(tenant):
             self._events.emit("secrets_exposed", warning, level="WARNING")
-        self._events.emit("secrets_loaded", f"{len(values)} secrets resolved", secrets=len(values))
+        self._events.emit("secrets_loaded", f"{counted(len(values), 'secret')} resolved", secrets=len(values))
 
     def _attempts(self) -> Outcome:
         """Try until an attempt succeeds or the policy says stop."""
@@ -213,8 +214,8 @@ class _Run:
         rate = result.rows_read / result.seconds if result.seconds else 0.0
         self._events.emit(
             "metrics_complete",
-            f"{result.rows_read:,} rows read, {result.rows_accepted:,} accepted, {result.rows_rejected:,} rejected "
-            f"in {result.seconds:.1f} s",
+            f"{counted(result.rows_read, 'row')} read, {result.rows_accepted:,} accepted, "
+            f"{result.rows_rejected:,} rejected in {result.seconds:.1f} s",
             execution_time_seconds=result.seconds,
             records_extracted=result.rows_read,
             records_valid=result.rows_accepted,

@@ -174,7 +174,7 @@ def test_malformed_records_are_counted_and_kept_raw(tmp_path: Path) -> None:
     assert (row["row"], row["line"], row["record"]) == (6, 7, "a,b,c")
     assert row["reasons"] == [{"column": None, "rule": "malformed", "message": "3 fields, expected 1"}]
     report = judge.finish([judge.partial()], [])
-    assert "malformed: 1 rows" in describe(report)
+    assert "malformed: 1 row " in describe(report)
     assert "f.csv, line 7: 3 fields" in describe(report)
 
 
@@ -185,7 +185,7 @@ def test_the_description_names_counts_rules_and_first_examples(tmp_path: Path) -
         "5 of 6 rows rejected\n"
         "  column 'qty', maximum: 4 rows are not at most 3; f.csv, row 2: found '9', expected at most 3; "
         "f.csv, row 4: found '8', expected at most 3; f.csv, row 6: found '7', expected at most 3\n"
-        "  column 'qty', type: 1 rows are not long; f.csv, row 5: found 'x', expected long"
+        "  column 'qty', type: 1 row is not long; f.csv, row 5: found 'x', expected long"
     )
 
 

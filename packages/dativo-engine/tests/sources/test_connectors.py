@@ -77,7 +77,7 @@ def test_discover_proposes_columns_from_a_sample_of_a_csv_file(write: Write, mak
         "empty": "string",
     }
     assert (found.primary_key, found.cursor_candidates) == (("id",), ("day", "at"))
-    assert found.detail.startswith("1 files")
+    assert found.detail.startswith("1 file,")
 
 
 def test_discover_of_a_large_file_reads_a_sample(write: Write, make_job: MakeJob) -> None:

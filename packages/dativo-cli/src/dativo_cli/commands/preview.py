@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import click
+from dativo_config.wording import counted
 
 from dativo_cli.jobs import one_job, pick_streams, with_secrets
 from dativo_cli.options import JobFlags, SecretFlags, example, job_options, json_option, objects_option, secret_options
@@ -38,7 +39,7 @@ def preview(
         screen.json([_as_json(sample) for sample in samples])
         return
     for sample in samples:
-        screen.line(f"{sample.stream} -> {sample.table}: first {sample.read} rows", STRONG)
+        screen.line(f"{sample.stream} -> {sample.table}: first {counted(sample.read, 'row')}", STRONG)
         screen.table(list(sample.columns), [[row[name] for name in sample.columns] for row in sample.rows])
         if sample.rejected:
             screen.line()

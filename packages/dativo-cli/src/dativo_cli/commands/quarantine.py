@@ -8,6 +8,7 @@ from itertools import islice
 
 import click
 from dativo_config.models.resolved import ResolvedJob
+from dativo_config.wording import counted
 from dativo_engine.commits.quarantine import Quarantine, quarantines
 from dativo_engine.events import Format
 from dativo_engine.results import RunOptions
@@ -75,7 +76,7 @@ def show(
         return
     for place, rejected in found:
         listed = place.runs()
-        screen.line(f"{place.table.quarantine}: {sum(run.rows for run in listed):,} rows", STRONG)
+        screen.line(f"{place.table.quarantine}: {counted(sum(run.rows for run in listed), 'row')}", STRONG)
         if listed:
             lines = [(run.name, run.rows, run.rejected_at.isoformat(timespec="seconds")) for run in listed]
             screen.table(["run", "rows", "rejected"], lines, right=("rows",))
@@ -153,7 +154,7 @@ def purge(
     events = warnings_only(screen)
     for place in _quarantines(screen, jobs, secrets, objects):
         count = place.purge(before=before, runs=runs, events=events)
-        screen.line(f"{place.table.quarantine}: {count:,} rows deleted")
+        screen.line(f"{place.table.quarantine}: {counted(count, 'row')} deleted")
 
 
 def _quarantines(

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.problems import shown_file
+from dativo_config.wording import counted
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.tables import TableView
 from dativo_engine.commits.tables import show as view_table
@@ -261,7 +262,7 @@ def _show(screen: Screen, view: TableView) -> None:
             ("location", view.location),
             ("metadata", view.metadata_location),
             ("snapshot", str(view.snapshot_id)),
-            ("rows", f"{view.rows:,} in {view.files:,} files, {human_size(view.size)}"),
+            ("rows", f"{view.rows:,} in {counted(view.files, 'file')}, {human_size(view.size)}"),
             ("key", ", ".join(view.primary_key) or "none"),
             ("partitions", ", ".join(view.partition_spec) or "none"),
             ("sorted by", ", ".join(view.sort_order) or "nothing"),

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
 
 from dativo_engine.catalogs import open_catalog
@@ -221,7 +222,7 @@ class IcebergCommitter:
             return result
         self._events.emit(
             "commit_success",
-            f"{result.rows:,} rows in {result.files} files are visible in {name}",
+            f"{counted(result.rows, 'row')} in {counted(result.files, 'file')} visible in {name}",
             table=str(name),
             rows=result.rows,
             files=result.files,

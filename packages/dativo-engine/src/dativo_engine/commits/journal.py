@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from dativo_config.wording import counted
+
 from dativo_engine.catalogs.files import make_folder, sync_folder
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
@@ -90,7 +92,7 @@ def clear_leftovers(folder: Path, places: Sequence[Place], events: Events, *, ke
             for path in orphans:
                 path.unlink(missing_ok=True)
             if orphans:
-                message = f"Deleted {len(orphans)} files that run {leftovers.run_id} left behind unpublished"
+                message = f"Deleted {counted(len(orphans), 'file')} that run {leftovers.run_id} left behind unpublished"
                 events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=len(orphans))
 
 

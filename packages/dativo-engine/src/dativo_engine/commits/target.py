@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
@@ -235,7 +236,7 @@ class Target:
         rows = stored_rows(table.metadata)
         if rows and not self.staged and not self.run.job.target.allow_empty:
             message = (
-                f"{self.name}: no row was accepted, and replacing would empty a table of {rows:,} rows; "
+                f"{self.name}: no row was accepted, and replacing would empty a table of {counted(rows, 'row')}; "
                 "set target.allow_empty: true if that is meant"
             )
             raise FatalError(message)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from dativo_config.wording import counted
 
 from dativo_engine.contracts.compiled import CompiledContract
 from dativo_engine.contracts.keys import UniqueKey
@@ -113,11 +114,12 @@ class Judge:
 
 def describe(report: Report) -> str:
     """What broke the contract: counts, then every broken rule with its first examples."""
-    told = [f"{report.rejected:,} of {report.read:,} rows rejected"] if report.rejected else []
+    told = [f"{report.rejected:,} of {counted(report.read, 'row')} rejected"] if report.rejected else []
     for rule in sorted(report.broken, key=lambda result: -result.measured):
         where = f"column {rule.column!r}, " if rule.column else ""
         if rule.kind == "row":
-            line = f"{where}{rule.rule}: {rule.measured:,.0f} rows are not {rule.expected}"
+            verb = "is" if rule.measured == 1 else "are"
+            line = f"{where}{rule.rule}: {counted(round(rule.measured), 'row')} {verb} not {rule.expected}"
         else:
             line = f"{where}rule {rule.rule!r}: {rule.expected}, found {rule.measured:g}"
         told.append(line + "".join(f"; {example}" for example in rule.examples))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dativo_config.wording import counted
+
 from dativo_engine import urls
 from dativo_engine.errors import FatalError, RetryableError
 from dativo_engine.interfaces import Cursor, SourceSettings, Split, StreamSettings
@@ -88,7 +90,7 @@ class FileInputs:
         """The first file of a stream, and how many there are, for `discover`."""
         files = self._find(stream)
         size = sum(file.size or 0 for file in files)
-        return _split(stream.name, files[0]), f"{len(files):,} files, {size:,} bytes"
+        return _split(stream.name, files[0]), f"{counted(len(files), 'file')}, {counted(size, 'byte')}"
 
     @contextmanager
     def open(self, split: Split) -> Generator[Opened]:
