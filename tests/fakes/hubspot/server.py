@@ -1,0 +1,65 @@
+"""The fake over real HTTP, on the loopback interface."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from tests.fakes.hubspot.answers import Request
+from tests.fakes.hubspot.api import FakeHubSpot
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, port: int, fake: FakeHubSpot) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.fake = fake
+        # One request at a time: a hook changes records between two pages, not in the middle of one.
+        self.lock = threading.Lock()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - the only one that makes handlers
+    disable_nagle_algorithm: ClassVar[bool] = True
+    wbufsize: ClassVar[int] = 256 * 1024
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with self.server.lock:
+            response = self.server.fake.answer(Request(self.command, url.path, url.query, headers, body))
+        self.send_response_only(response.status)
+        for name, value in {**response.headers, "content-length": str(len(response.body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(response.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Nothing: tests look at `FakeHubSpot.requests`."""
+
+
+@contextmanager
+def serve(fake: FakeHubSpot, port: int = 0) -> Generator[str]:
+    """Answer requests from threads until the block ends; gives the URL."""
+    server = _Server(port, fake)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
