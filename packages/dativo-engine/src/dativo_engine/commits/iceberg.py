@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import repeat
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from dativo_config.wording import counted
@@ -23,7 +25,8 @@ from dativo_engine.commits import quarantine
 from dativo_engine.commits.checkpoint import Checkpoints
 from dativo_engine.commits.fence import Landed, Place, land
 from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
-from dativo_engine.commits.points import reach
+from dativo_engine.commits.points import Point, reach
+from dativo_engine.commits.publication import Direct, Part, Publication
 from dativo_engine.commits.stamp import standing
 from dativo_engine.commits.stamps import codec
 from dativo_engine.commits.target import Run, Target, look
@@ -56,7 +59,7 @@ def open_committer(
     """
     return IcebergCommitter(
         job,
-        open_catalog(job),
+        Direct(open_catalog(job)),
         run_id=run_id,
         attempt=attempt,
         events=events,
@@ -71,7 +74,7 @@ class IcebergCommitter:
     def __init__(
         self,
         job: ResolvedJob,
-        catalog: Catalog,
+        publication: Publication,
         *,
         run_id: str,
         attempt: int,
@@ -79,6 +82,8 @@ class IcebergCommitter:
         replays: Sequence[str] = (),
         memory_bytes: int = DEFAULT_MEMORY,
     ) -> None:
+        catalog = publication.catalog
+        self._publication = publication
         self._run = Run(job, catalog, codec(job, catalog), run_id, attempt, frozenset(replays), memory_bytes)
         self._events = events
         self._folder = job.tenant.staged_folder(job.name)
@@ -87,7 +92,7 @@ class IcebergCommitter:
         # Where several streams feed a table they have one contract; the first of them speaks for it.
         self._streams: dict[TableName, ResolvedStream] = {stream.table: stream for stream in reversed(job.streams)}
         self._targets: dict[TableName, Target] = {}
-        # Tables with rows in quarantine from this run, once those are committed.
+        # Tables from which this run has rows in quarantine, once it publishes.
         self._quarantined: set[TableName] = set()
         self._unknown = False
 
@@ -131,16 +136,23 @@ class IcebergCommitter:
         due = [name for name in new if not self._landed_before(name)]
         for name in due:
             self._drop_late(self._target(name), late)
-        reach("before_quarantine")
-        for name in due:
-            self._publish_quarantine(name)
-        reach("after_quarantine")
+        self._quarantined = {name for name in due if self._target(name.quarantine).staged}
         results: dict[TableName, CommitResult] = {}
-        for name, stamp in new.items():
-            if results:
-                reach("between_tables")
-            results[name] = self._publish_table(name, stamp) if name in due else self._found(name)
-        return results
+
+        def settle(name: TableName, landed: Landed | None) -> None:
+            results[name] = self._settle(name, new[name], landed)
+
+        quarantines = [
+            Part(partial(self._land_quarantine, name), partial(self._settle_quarantine, name)) for name in due
+        ]
+        points: list[Point] = ["after_quarantine", *repeat("between_tables", len(due))]
+        tables = [
+            Part(partial(self._land, name, new[name], after), partial(settle, name))
+            for name, after in zip(due, points, strict=False)
+        ]
+        reach("before_quarantine")
+        self._publication.publish([*quarantines, *tables])
+        return {name: results[name] if name in due else self._found(name) for name in new}
 
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""
@@ -191,27 +203,34 @@ class IcebergCommitter:
             target.staged |= {file.path: file for file in kept}
             local_path(path).unlink()
 
-    def _publish_quarantine(self, name: TableName) -> None:
+    def _land_quarantine(self, name: TableName, catalog: Catalog) -> Landed | None:
         target = self._target(name.quarantine)
-        quarantine.publish(
-            target.place,
+        return quarantine.publish(
+            replace(target.place, catalog=catalog),
             list(target.staged.values()),
             run_id=self._run.run_id,
             attempt=self._run.attempt,
             spec=target.metadata.spec(),
             events=self._events,
         )
-        if target.staged:
-            self._quarantined.add(name)
-            # The files are the table's now: `abandon` must not touch them.
-            target.staged.clear()
 
-    def _publish_table(self, name: TableName, stamp: Stamp) -> CommitResult:
+    def _settle_quarantine(self, name: TableName, _: Landed | None) -> None:
+        # The files are the table's now: `abandon` must not touch them.
+        self._target(name.quarantine).staged.clear()
+
+    def _land(self, name: TableName, stamp: Stamp, after: Point, catalog: Catalog) -> Landed | None:
+        reach(after)
         target = self._target(name)
         stamp = replace(stamp, quarantine=self._shown(target))
         if not target.moves(stamp):
+            return None
+        place = replace(target.place, catalog=catalog)
+        return land(place, lambda table: target.plan(table, stamp), self._events)
+
+    def _settle(self, name: TableName, stamp: Stamp, landed: Landed | None) -> CommitResult:
+        target = self._target(name)
+        if landed is None:
             return _unchanged(target, stamp)
-        landed = land(target.place, lambda table: target.plan(table, stamp), self._events)
         files = target.landed_files()
         # Where an answer was lost, which of two merges landed is for the next run to see.
         self._unknown |= not target.drop_superseded(certain=not landed.found)

@@ -28,7 +28,7 @@ from pyiceberg.types import IntegerType, ListType, LongType, NestedField, String
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import live_entries, to_data_file
-from dativo_engine.commits.fence import Edit, Place, land
+from dativo_engine.commits.fence import Edit, Landed, Place, land
 from dativo_engine.commits.layout import Wanted, table_location
 from dativo_engine.commits.stamp import kept_stamps, standing
 from dativo_engine.commits.stamps import codec, restamp
@@ -124,8 +124,8 @@ def wanted(job: ResolvedJob, table: TableName) -> Wanted:
 
 def publish(
     place: Place, files: Sequence[StagedFile], *, run_id: str, attempt: int, spec: PartitionSpec, events: Events
-) -> None:
-    """Make the quarantine hold just these files of this attempt, however often it is called.
+) -> Landed | None:
+    """Make the quarantine hold just these files of this attempt, however often it is called. None: it needs none.
 
     Raises:
         CommitConflictError, CommitStateUnknownError: see `fence.land`.
@@ -139,8 +139,7 @@ def publish(
             return None
         return Edit(added=added, removed=earlier, notes={RUN_NOTE: name})
 
-    if added or place.load() is not None:
-        land(place, plan, events)
+    return land(place, plan, events) if added or place.load() is not None else None
 
 
 def _files_noted(table: Table, name: str) -> list[DataFile]:

@@ -19,6 +19,7 @@ from pyiceberg.table import Table
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.iceberg import IcebergCommitter
+from dativo_engine.commits.publication import Direct
 from dativo_engine.commits.quarantine import Quarantine
 from dativo_engine.interfaces import Committer
 
@@ -64,7 +65,8 @@ class CommitWorld:
         self, job: ResolvedJob, *, run_id: str, attempt: int = 1, catalog: Catalog | None = None
     ) -> Committer:
         """The committer under test."""
-        return IcebergCommitter(job, catalog or open_catalog(job), run_id=run_id, attempt=attempt, events=Silence())
+        publication = Direct(catalog or open_catalog(job))
+        return IcebergCommitter(job, publication, run_id=run_id, attempt=attempt, events=Silence())
 
     def job(
         self, *, name: str = "orders_job", mode: Mode = "append", tables: Sequence[TableName] = (ORDERS,)
