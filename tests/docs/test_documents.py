@@ -20,7 +20,7 @@ from dativo_engine.connectors import specs
 from tests.docs.documents import REPOSITORY, Found, blocks, command_lines, inline_code, links, words
 
 DATIVO = str(Path(sys.executable).with_name("dativo"))
-CODE_NAME = re.compile(r"dativo_(?:config|engine|cli)(?:\.\w+)*")
+CODE_NAME = re.compile(r"dativo_(?:config|engine|dagster|cli)(?:\.\w+)*")
 REPOSITORY_PATH = re.compile(r"(?:packages|docs|tests|tools|jobs|assets|configs|connectors|\.ci)/[\w./-]*\w")
 YAML_FILE = re.compile(r"# ((?:jobs|assets|configs|connectors)/\S+\.yaml)\n")
 MAKE_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dativo_config.load import Loaded, LoadSettings, examine, examine_project
+from dativo_config.load import Loaded, LoadSettings, examine, examine_project, examine_runner
 from dativo_config.models.connector import ConnectorSpec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -214,6 +214,9 @@ class ProjectFolder:
 
     def examine_all(self) -> Loaded:
         return examine_project(self.root, CONNECTORS, settings=self.settings())
+
+    def examine_runner(self, name: str = "configs/runner.yaml") -> Loaded:
+        return examine_runner(self.root / name, CONNECTORS, settings=self.settings())
 
     def settings(self, **settings: object) -> LoadSettings:
         return LoadSettings(environment=self.variables, **settings)  # pyright: ignore[reportArgumentType]

@@ -345,6 +345,40 @@ def test_a_schedule_without_its_job_is_a_problem(project: ProjectFolder):
     assert (problem.position.line, problem.hint) == (9, "did you mean 'orders.yaml'?")
 
 
+def test_a_runner_file_brings_its_jobs_each_once(project: ProjectFolder):
+    schedules = (project.root / "configs/runner.yaml").read_text()
+    project.write(
+        "deploy.yaml", schedules.replace("customers.yaml", "orders.yaml").replace("max_retries: 3", "max_retries: 7")
+    )
+    project.write("jobs/acme/unlisted.yaml", "tenant_id: [")
+
+    loaded = project.examine_runner("deploy.yaml")
+
+    assert [job.name for job in loaded.jobs] == ["orders"]
+    assert loaded.runner is not None
+    assert loaded.runner.retry_config is not None
+    assert loaded.runner.retry_config.max_retries == 7
+    assert not loaded.problems
+
+
+def test_a_listed_job_that_is_broken_is_answered_with_its_problems(project: ProjectFolder):
+    project.change("connectors/shop.yaml", "requests_per_second: 5", "requests_per_second: -5")
+    project.change("configs/runner.yaml", "jobs/acme/orders.yaml", "jobs/acme/odrers.yaml")
+
+    loaded = project.examine_runner()
+
+    assert not loaded.jobs
+    broken = {path.name: [problem.position.file.name for problem in found] for path, found in loaded.broken.items()}
+    assert broken == {"customers.yaml": ["shop.yaml"], "odrers.yaml": ["odrers.yaml"]}
+
+
+def test_a_missing_runner_file_is_told(project: ProjectFolder):
+    (project.root / "configs/runner.yaml").unlink()
+
+    with pytest.raises(ConfigError, match=r"runner\.yaml:1:1: there is no such runner file"):
+        project.examine_runner()
+
+
 def test_a_folder_without_jobs_is_a_problem(project: ProjectFolder):
     (project.root / "jobs/empty").mkdir()
 

@@ -1,13 +1,13 @@
 """THE FLOW: read -> parse -> interpolate -> validate -> cross-check -> resolve.
 
 `load` answers jobs that are right, or raises with every problem of every file; `examine` answers what is right beside
-the problems.
+the problems. Each has a form for a whole project; `examine_runner` takes the jobs that a runner file lists.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from dativo_config.crosscheck.secret_places import check_secret_places
 from dativo_config.crosscheck.source import check_source
 from dativo_config.crosscheck.target import check_target
 from dativo_config.draft import Draft, read_draft
-from dativo_config.library import Library
+from dativo_config.library import Library, RunnerFileRead
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Runner, Shared
@@ -55,6 +55,7 @@ class Loaded:
     Attributes:
         runner: None where the project has no runner file, or none that can be read.
         problems: every one of every file read, sorted by place; always empty in what `load` answers.
+        broken: the job files that became no job, each with the problems of all files it is made of.
         files: how many files were read.
     """
 
@@ -62,6 +63,7 @@ class Loaded:
     jobs: tuple[ResolvedJob, ...]
     runner: Runner | None
     problems: tuple[Problem, ...] = ()
+    broken: Mapping[Path, tuple[Problem, ...]] = field(default_factory=dict[Path, tuple[Problem, ...]])
     files: int = 0
 
 
@@ -102,14 +104,12 @@ def load_runner(
         ConfigError: with every problem of the file.
     """
     library = Library(_project(path, settings or LoadSettings()), {}, (settings or LoadSettings()).environment)
-    read = library.runner(path)
-    if read is not None:
-        library.findings.add(check_schedules(read, library.project))
-        if mode is not None and read.runner.mode != mode:
-            message = f"the file is made for '{read.runner.mode}', and '{mode}' was asked for"
-            hint = f"write mode: {mode}, or start {read.runner.mode}"
-            library.findings.add([read.document.problem(("runner", "mode"), message, hint=hint)])
-    if read is None or library.findings.problems:
+    read = _read_runner(library, path)
+    if mode is not None and read.runner.mode != mode:
+        message = f"the file is made for '{read.runner.mode}', and '{mode}' was asked for"
+        hint = f"write mode: {mode}, or start {read.runner.mode}"
+        library.findings.add([read.document.problem(("runner", "mode"), message, hint=hint)])
+    if library.findings.problems:
         raise ConfigError(library.findings.problems)
     return read.runner
 
@@ -144,9 +144,43 @@ def examine_project(
     return _examine(library, project.job_files(), settings)
 
 
-def _examine(library: Library, files: Sequence[Path], settings: LoadSettings) -> Loaded:
-    runner = library.runner(library.project.runner_file)
-    shared = runner.runner.shared if runner else Shared()
+def examine_runner(
+    path: Path, connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> Loaded:
+    """The jobs that a runner file's schedules point at, each once and in their order, with its settings.
+
+    Raises:
+        ConfigError: the runner file itself can't be read; what is wrong with its jobs is in the answer.
+    """
+    settings = settings or LoadSettings()
+    library = Library(_project(path, settings), connectors, settings.environment)
+    runner = _read_runner(library, path).runner
+    files = [library.project.resolve(schedule.config) for schedule in runner.orchestrator.schedules]
+    return _examine(library, list(dict.fromkeys(files)), settings, runner=runner)
+
+
+def _read_runner(library: Library, path: Path) -> RunnerFileRead:
+    """A runner file; problems of its schedules are among the library's findings.
+
+    Raises:
+        ConfigError: it can't be read at all.
+    """
+    if not path.is_file():
+        raise ConfigError([Problem(Position(path), "", "there is no such runner file")])
+    read = library.runner(path)
+    if read is None:
+        raise ConfigError(library.findings.problems)
+    library.findings.add(check_schedules(read, library.project))
+    return read
+
+
+def _examine(
+    library: Library, files: Sequence[Path], settings: LoadSettings, *, runner: Runner | None = None
+) -> Loaded:
+    """The jobs of these files; `runner` None: the project's own."""
+    if runner is None and (read := library.runner(library.project.runner_file)):
+        runner = read.runner
+    shared = runner.shared if runner else Shared()
     drafts = [draft for file in files if (draft := read_draft(library, file))]
     for draft in drafts:
         library.findings.add(_cross_checks(draft, shared, settings))
@@ -157,12 +191,23 @@ def _examine(library: Library, files: Sequence[Path], settings: LoadSettings) ->
     library.findings.add(check_meetings(drafts, all_feeds))
     unsound = {problem.position.file for problem in library.findings.problems}
     jobs = [
-        resolve(draft, runner=runner and runner.runner, walls=_walls(draft, shared), shared_tables=met)
+        resolve(draft, runner=runner, walls=_walls(draft, shared), shared_tables=met)
         for draft in drafts
         if not unsound & draft.files
     ]
     problems = tuple(sorted(library.findings.problems))
-    return Loaded(library.project, tuple(jobs), runner and runner.runner, problems, library.count)
+    broken = _broken(set(files) - {job.path for job in jobs}, {draft.path: draft.files for draft in drafts}, problems)
+    return Loaded(library.project, tuple(jobs), runner, problems, broken, library.count)
+
+
+def _broken(
+    left: Collection[Path], made_of: Mapping[Path, Collection[Path]], problems: Sequence[Problem]
+) -> dict[Path, tuple[Problem, ...]]:
+    """The files that became no job, with the problems of what each is made of: of itself alone, if it can't be read."""
+    return {
+        path: tuple(problem for problem in problems if problem.position.file in made_of.get(path, (path,)))
+        for path in sorted(left)
+    }
 
 
 def _cross_checks(draft: Draft, shared: Shared, settings: LoadSettings) -> Iterable[Problem]:

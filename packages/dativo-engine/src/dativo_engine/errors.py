@@ -21,7 +21,11 @@ DativoError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from dativo_engine.interfaces import Report
 
 
 class DativoError(Exception):
@@ -105,9 +109,13 @@ class RunStoppedError(FatalError):
 
 
 class ContractError(DativoError):
-    """Rows or rules broke the contract, and the mode is strict."""
+    """Rows or rules broke the contract, and the mode is strict. `reports`: what was found of each stream until then."""
 
     code: ClassVar[str] = "VALIDATION_FAILED"
+
+    def __init__(self, message: str, *, reports: Mapping[str, Report] | None = None) -> None:
+        super().__init__(message)
+        self.reports: Mapping[str, Report] = reports or {}
 
 
 class CommitStateUnknownError(DativoError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Literal, Protocol, TextIO
 
 import structlog
@@ -40,7 +42,10 @@ class EventLog:
         form: Format = "json",
         level: str = "INFO",
         redactor: Redactor | None = None,
+        also: Callable[[Mapping[str, object]], None] | None = None,
     ) -> None:
+        """Make a log; `also` is handed every line too, redacted and before it is rendered."""
+        self._also = also
         self.redactor = redactor or Redactor()
         self.threshold = LEVELS[level]
         render = structlog.processors.JSONRenderer() if form == "json" else _human_line
@@ -61,7 +66,10 @@ class EventLog:
             line._proxy_to_logger("msg")  # noqa: SLF001 - structlog's documented way to end a custom method
 
     def _redact(self, _logger: object, _method: str, line: structlog.types.EventDict) -> Mapping[str, object]:
-        return {key: self.redactor.tree(value) for key, value in line.items()}
+        redacted = {key: self.redactor.tree(value) for key, value in line.items()}
+        if self._also is not None:
+            self._also(redacted)
+        return redacted
 
 
 class LibraryLog(logging.Handler):
@@ -75,6 +83,20 @@ class LibraryLog(logging.Handler):
         """Write the record as an event `library_log`."""
         level = record.levelname if record.levelname in LEVELS else "ERROR"
         self._events.emit("library_log", record.getMessage(), level=level, logger=record.name)
+
+    @contextmanager
+    def installed(self) -> Generator[None]:
+        """As `install`, while the block runs."""
+        root, show = logging.getLogger(), warnings.showwarning
+        handlers, level = root.handlers[:], root.level
+        self.install()
+        try:
+            yield
+        finally:
+            logging.captureWarnings(capture=False)
+            warnings.showwarning = show
+            root.handlers[:] = handlers
+            root.setLevel(level)
 
     def install(self) -> None:
         """Take the place of every handler of the root logger, and take Python's warnings too."""

@@ -360,7 +360,7 @@ def _judge(attempt: Attempt, lanes: Mapping[str, Lane], reports: Mapping[str, Re
             )
     if broken and attempt.strict:
         message = "strict mode, nothing was committed: " + "; ".join(broken)
-        raise ContractError(message)
+        raise ContractError(message, reports=reports)
 
 
 def _stamps(

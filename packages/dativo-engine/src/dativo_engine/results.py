@@ -83,6 +83,7 @@ class TableResult:
     Attributes:
         status: committed; unchanged (neither rows nor cursor moved); already_committed (a lost answer, found again);
             not_committed (the run failed, or was a dry run).
+        read: rows of the stream; `rows` are those that the commit added to the table.
         size: bytes of the data files added.
         stamp: the job's stamp as it stands in the table.
     """
@@ -90,6 +91,7 @@ class TableResult:
     table: str
     stream: str
     status: Literal["committed", "unchanged", "already_committed", "not_committed"]
+    read: int = 0
     rows: int = 0
     rejected: int = 0
     files: int = 0
@@ -107,7 +109,10 @@ class RunResult:
 
     Attributes:
         error: one line without secrets; empty where there was none.
+        rules: every rule of the contract that was judged, with its stream: the fields of `RuleResult`.
         stopped: a signal ended it, so that no other job should be started.
+        retry_in: seconds after which the next attempt is due, where the loop over attempts is the caller's
+            (`runs.run_attempt`); None: the run is over.
         cause: the exception behind `error`, for a traceback; may hold secrets.
     """
 
@@ -128,6 +133,7 @@ class RunResult:
     error: str = ""
     error_code: str = ""
     stopped: bool = False
+    retry_in: float | None = None
     cause: Exception | None = None
 
     @property
@@ -138,7 +144,7 @@ class RunResult:
     def to_json(self) -> dict[str, JsonValue]:
         """The object that `dativo run --json` prints: documented, stable names."""
         shown = asdict(replace(self, cause=None))
-        del shown["cause"], shown["stopped"]
+        del shown["cause"], shown["stopped"], shown["retry_in"]
         return {**shown, "exit_code": self.exit_code}
 
 

@@ -6,10 +6,16 @@ import random
 import re
 
 from dativo_config.models.job import RetryConfig
+from dativo_config.models.resolved import ResolvedJob
 
 from dativo_engine.errors import CommitStateUnknownError, ContractError, DativoError, RetryableError, RunStoppedError
 
 FAILURE_EXIT_CODE = 2
+
+
+def retry_policy(job: ResolvedJob, *, default_retries: int) -> RetryConfig:
+    """The job's own policy or the runner's; without either the default of the mode."""
+    return job.retry or RetryConfig(max_retries=default_retries)
 
 
 def next_delay(error: BaseException, attempt: int, policy: RetryConfig) -> float | None:

@@ -1,6 +1,7 @@
 """A run of a job from the first event to the last: slot, secrets, attempts, result.
 
-`pipeline.py` is one attempt; this is what stands around it, the same in both modes.
+`pipeline.py` is one attempt; this is what stands around it, the same in both modes: `run_job` makes all attempts, with
+`run_attempt` an orchestrator makes them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import errno
 import os
 import secrets as randomness
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -17,13 +18,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from dativo_config.interpolate import resolve_secrets
-from dativo_config.models.job import RetryConfig
+from dativo_config.models.contract import JsonValue
 from dativo_config.models.resolved import ResolvedJob
 from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets, secret_warnings
 from dativo_config.wording import counted
 
 from dativo_engine.asked import as_asked
-from dativo_engine.errors import CommitConflictError, DativoError, FatalError, RunStoppedError
+from dativo_engine.errors import CommitConflictError, ContractError, DativoError, FatalError, RunStoppedError
 from dativo_engine.events import EventLog
 from dativo_engine.lease import hold_slot
 from dativo_engine.memory import budget
@@ -37,11 +38,12 @@ from dativo_engine.results import (
     Tally,
     describe_stamp,
 )
-from dativo_engine.retry import next_delay
+from dativo_engine.retry import next_delay, retry_policy
 from dativo_engine.spill import spill_folder
 from dativo_engine.stop import Stop
 
 if TYPE_CHECKING:
+    from dativo_engine.interfaces import Report
     from dativo_engine.pipeline import Attempt, Outcome
 
 # How often an attempt plans again because another run of the same job committed first.
@@ -55,25 +57,45 @@ def run_job(
     return _Run(job, events, options or RunOptions(), progress or NoProgress()).to_its_end()
 
 
+def run_attempt(job: ResolvedJob, events: EventLog, *, attempt: int, options: RunOptions | None = None) -> RunResult:
+    """Make one attempt of a run, the first being 1; `options.run_id` names the run in all of them.
+
+    Never raises for what happens in the run. Where the result has `retry_in`, the run goes on with the next attempt
+    after that time. Events of the start come with the first attempt only, those of the end with the last.
+    """
+    return _Run(job, events, options or RunOptions(), NoProgress(), only_attempt=attempt).to_its_end()
+
+
 class _Run:
     """One run in the making. The methods stand in the order they are called."""
 
-    def __init__(self, job: ResolvedJob, events: EventLog, options: RunOptions, progress: Progress) -> None:
+    def __init__(
+        self,
+        job: ResolvedJob,
+        events: EventLog,
+        options: RunOptions,
+        progress: Progress,
+        *,
+        only_attempt: int | None = None,
+    ) -> None:
         self._job = job
         self._events = events
         self._options = options
         self._progress = progress
         self._run_id = options.run_id or _new_run_id()
         self._stop = Stop(job.timeout_seconds)
-        self._policy = job.retry or RetryConfig(max_retries=options.default_retries)
-        self._attempt = 1
+        self._policy = retry_policy(job, default_retries=options.default_retries)
+        self._only_attempt = only_attempt
+        self._attempt = only_attempt or 1
+        self._retry_in: float | None = None
         self._tally = Tally()
         self._began = time.monotonic()
 
     def to_its_end(self) -> RunResult:
         self._events.bind(tenant_id=self._job.tenant.id, job_name=self._job.name, run_id=self._run_id)
         with self._stop.watch():
-            self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))
+            if self._attempt == 1:
+                self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))
             try:
                 self._load_secrets()
                 self._job = as_asked(self._job, self._options)
@@ -88,13 +110,15 @@ class _Run:
                     result = self._succeeded(self._attempts())
             except Exception as error:  # noqa: BLE001 - the edge of a run: every failure becomes its result
                 result = self._failed(error)
-        self._tell_end(result)
+        if result.retry_in is None:
+            self._tell_end(result)
         return result
 
     def _load_secrets(self) -> None:
         tenant = self._job.tenant
         sources = list(self._options.tenant_sources)
-        self._events.emit("tenant_inferred", f"Tenant {tenant.id}, from {', '.join(sources)}", sources=sources)
+        if self._attempt == 1:
+            self._events.emit("tenant_inferred", f"Tenant {tenant.id}, from {', '.join(sources)}", sources=sources)
         hide_other_tenants(os.environ, tenant)
         found = open_secrets(tenant, manager=self._options.secret_manager, environment=os.environ)
         try:
@@ -102,12 +126,14 @@ class _Run:
         except SecretNotFoundError as error:
             raise FatalError(str(error)) from error
         self._events.redactor.add(values)
+        if self._attempt > 1:
+            return
         for warning in secret_warnings(tenant):
             self._events.emit("secrets_exposed", warning, level="WARNING")
         self._events.emit("secrets_loaded", f"{counted(len(values), 'secret')} resolved", secrets=len(values))
 
     def _attempts(self) -> Outcome:
-        """Try until an attempt succeeds or the policy says stop."""
+        """Try until an attempt succeeds or the policy says stop; where the caller tries, once."""
         while True:
             self._stop.start_clock()
             try:
@@ -126,6 +152,9 @@ class _Run:
                     delay_seconds=round(delay, 3),
                     error=str(error),
                 )
+                if self._only_attempt is not None:
+                    self._retry_in = delay
+                    raise
                 time.sleep(delay)
                 self._attempt += 1
 
@@ -176,7 +205,7 @@ class _Run:
         return replace(
             self._result(status),
             tables=tuple(_table_results(self._job, outcome)),
-            rules=tuple(asdict(rule) for report in outcome.reports.values() for rule in report.rules),
+            rules=tuple(_rules(outcome.reports)),
         )
 
     def _failed(self, error: Exception) -> RunResult:
@@ -190,7 +219,9 @@ class _Run:
             described = f"{where}: no space left on the disk; nothing was committed; free some, or move STATE_DIR"
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
-        return replace(self._result("failed"), error=line, error_code=code, cause=error)
+        rules = tuple(_rules(error.reports)) if isinstance(error, ContractError) else ()
+        failed = self._result("failed")
+        return replace(failed, rules=rules, error=line, error_code=code, retry_in=self._retry_in, cause=error)
 
     def _result(self, status: Status) -> RunResult:
         tally = self._tally
@@ -247,16 +278,17 @@ class _Run:
 
 def _table_results(job: ResolvedJob, outcome: Outcome) -> Iterable[TableResult]:
     for stream in job.streams:
-        rejected = outcome.rejected[stream.name]
+        rejected, read = outcome.rejected[stream.name], outcome.reports[stream.name].read
         result = outcome.results.get(stream.table)
         quarantine = str(stream.table.quarantine) if rejected else ""
         if result is None:
-            yield TableResult(str(stream.table), stream.name, "not_committed", rejected=rejected)
+            yield TableResult(str(stream.table), stream.name, "not_committed", read=read, rejected=rejected)
             continue
         yield TableResult(
             table=str(stream.table),
             stream=stream.name,
             status=result.status,
+            read=read,
             rows=result.rows,
             rejected=rejected,
             files=result.files,
@@ -267,6 +299,11 @@ def _table_results(job: ResolvedJob, outcome: Outcome) -> Iterable[TableResult]:
             quarantine=quarantine,
             stamp=describe_stamp(result.stamp),
         )
+
+
+def _rules(reports: Mapping[str, Report]) -> Iterable[Mapping[str, JsonValue]]:
+    for stream, report in reports.items():
+        yield from ({"stream": stream, **asdict(rule)} for rule in report.rules)
 
 
 def _new_run_id() -> str:

@@ -1,0 +1,145 @@
+"""What a run's result is in Dagster: materialisations with metadata, and the results of checks."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import dagster as dg
+from dativo_config.models.contract import JsonValue
+from dativo_engine.results import RunResult, TableResult
+
+from dativo_dagster.wiring import Check, Wiring
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+SAMPLE = 10  # broken rules shown with their examples
+
+Rule = Mapping[str, JsonValue]
+Metadata = dict[str, dg.MetadataValue]
+
+
+def materialization(
+    wiring: Wiring, result: RunResult, key: dg.AssetKey, *, checks: Sequence[dg.AssetCheckResult]
+) -> dg.MaterializeResult[object]:
+    """A table of a run that did not fail, also where nothing was new: that it is up to date is news too."""
+    names = {stream.name for stream in wiring.streams(key)}
+    tables = [table for table in result.tables if table.stream in names]
+    return dg.MaterializeResult(asset_key=key, metadata=_table_metadata(wiring, result, tables), check_results=checks)
+
+
+def check_results(wiring: Wiring, result: RunResult) -> Iterator[tuple[Check, dg.AssetCheckResult]]:
+    """The checks that were judged; where a run read nothing new, no rule was broken."""
+    for check in wiring.checks:
+        rules = [rule for rule in result.rules if rule["stream"] == check.stream]
+        judged = [rule for rule in rules if check.judges(str(rule["rule"]), str(rule["kind"]))]
+        if judged:
+            yield check, _check_result(check, judged, strict=wiring.job.job.schema_validation_mode == "strict")
+        elif result.status != "failed" and not rules:
+            yield (
+                check,
+                dg.AssetCheckResult(
+                    passed=True, asset_key=check.key, check_name=check.name, description="nothing new was read"
+                ),
+            )
+        elif check.rule is None and result.error_code == "VALIDATION_FAILED" and not result.rules:
+            # The run ended before its rows were judged: a required column is missing, say.
+            yield (
+                check,
+                dg.AssetCheckResult(
+                    passed=False, asset_key=check.key, check_name=check.name, severity=ERROR, description=result.error
+                ),
+            )
+
+
+def failure_metadata(wiring: Wiring, result: RunResult) -> Metadata:
+    """What a failed run says beside its error."""
+    return {
+        "error_code": dg.MetadataValue.text(result.error_code),
+        "exit_code": dg.MetadataValue.int(result.exit_code),
+        **_run_metadata(wiring, result),
+        **_sample(result.rules),
+    }
+
+
+def _check_result(check: Check, rules: Sequence[Rule], *, strict: bool) -> dg.AssetCheckResult:
+    broken = [rule for rule in rules if not rule["passed"]]
+    metadata: Metadata = {}
+    if check.rule is not None:
+        metadata["measured"] = dg.MetadataValue.text(_number(rules[0]["measured"]))
+        metadata["expected"] = dg.MetadataValue.text(str(rules[0]["expected"]))
+    return dg.AssetCheckResult(
+        passed=not broken,
+        asset_key=check.key,
+        check_name=check.name,
+        severity=ERROR if strict and any(rule["severity"] == "error" for rule in rules) else WARN,
+        description="; ".join(_told(rule) for rule in broken[:SAMPLE]) or None,
+        metadata={**metadata, **_sample(broken)},
+    )
+
+
+def _table_metadata(wiring: Wiring, result: RunResult, tables: Sequence[TableResult]) -> Metadata:
+    read, rejected = sum(table.read for table in tables), sum(table.rejected for table in tables)
+    written = tables[0]  # the streams of one table are committed together
+    metadata: Metadata = {
+        "status": dg.MetadataValue.text(written.status),
+        "rows_read": dg.MetadataValue.int(read),
+        "rows_accepted": dg.MetadataValue.int(read - rejected),
+        "rows_rejected": dg.MetadataValue.int(rejected),
+        "rows_added": dg.MetadataValue.int(written.rows),
+        "bytes_written": dg.MetadataValue.int(written.size),
+        "files_written": dg.MetadataValue.int(written.files),
+        **_run_metadata(wiring, result),
+    }
+    if written.snapshot_id is not None:
+        # As text: the UI's numbers lose the last digits of one so large.
+        metadata["snapshot_id"] = dg.MetadataValue.text(str(written.snapshot_id))
+    if written.stamp is not None:
+        metadata["stamp"] = dg.MetadataValue.json(dict(written.stamp))
+    if rejected:
+        streams = {table.stream for table in tables}
+        metadata |= _sample([rule for rule in result.rules if rule["stream"] in streams])
+        metadata["quarantine"] = dg.MetadataValue.text(written.quarantine)
+        metadata["quarantine_command"] = dg.MetadataValue.text(_quarantine_command(wiring, result))
+    return metadata
+
+
+def _run_metadata(wiring: Wiring, result: RunResult) -> Metadata:
+    rate = result.rows_read / result.seconds if result.seconds else 0.0
+    return {
+        "seconds": dg.MetadataValue.float(result.seconds),
+        "rows_per_second": dg.MetadataValue.float(round(rate, 1)),
+        "branch": dg.MetadataValue.text(wiring.job.target.branch),
+        "run_id": dg.MetadataValue.text(result.run_id),
+        "attempt": dg.MetadataValue.int(result.attempt),
+    }
+
+
+def _sample(rules: Iterable[Rule]) -> Metadata:
+    """The broken rules with their examples, those that most rows broke first."""
+    broken = sorted((rule for rule in rules if not rule["passed"]), key=_count, reverse=True)
+    lines = [f"- {_told(rule)}" for rule in broken[:SAMPLE]]
+    return {"rejected_sample": dg.MetadataValue.md("\n".join(lines))} if lines else {}
+
+
+def _told(rule: Rule) -> str:
+    where = f"column {rule['column']}, " if rule["column"] else ""
+    examples = rule["examples"] if isinstance(rule["examples"], list) else []
+    found = f"{_number(rule['measured'])} rows are not {rule['expected']}"
+    if rule["kind"] != "row":
+        found = f"{rule['expected']}, found {_number(rule['measured'])}"
+    return "; ".join((f"{where}{rule['rule']}: {found}", *map(str, examples)))
+
+
+def _number(value: JsonValue) -> str:
+    return f"{value:,g}" if isinstance(value, int | float) else str(value)
+
+
+def _count(rule: Rule) -> float:
+    measured = rule["measured"]
+    return measured if isinstance(measured, int | float) and not math.isnan(measured) else 0.0
+
+
+def _quarantine_command(wiring: Wiring, result: RunResult) -> str:
+    run = f"{result.run_id}/{result.attempt}"
+    return shlex.join(["dativo", "quarantine", "show", "--config", wiring.file, "--run", run])
