@@ -13,6 +13,7 @@ from dativo_engine.commits.changes import with_op
 from dativo_engine.commits.quarantine import with_run
 from dativo_engine.interfaces import Batch, Cursor, Enforcer, LateRows, Report, RuleResult, StagedFile, Writer
 from dativo_engine.results import Tally
+from dativo_engine.storage import Storage
 
 EXAMPLES = 3
 
@@ -23,6 +24,7 @@ class Lane:
 
     Attributes:
         open_writers: makes a new writer for the table and one for its quarantine.
+        storages: where the files of each are.
         takes_ops: whether what is staged are changes, with what is to be done with each.
         keeps_rejected: whether rejected rows go to quarantine (warn), or end the run (strict).
         files, quarantine_files: finished, and no longer the writers' to delete.
@@ -32,6 +34,7 @@ class Lane:
     stream: ResolvedStream
     enforcer: Enforcer
     open_writers: Callable[[], tuple[Writer, Writer]]
+    storages: tuple[Storage, Storage]
     run_id: str
     attempt: int
     takes_ops: bool

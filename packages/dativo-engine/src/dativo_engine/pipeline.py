@@ -47,6 +47,7 @@ from dativo_engine.memory import Budget
 from dativo_engine.results import Progress, Tally
 from dativo_engine.resume import Resume
 from dativo_engine.stop import Stop
+from dativo_engine.storage import Storage
 from dativo_engine.writers.parquet import open_writer
 
 # In strict mode a run with this many rejected rows has been judged; reading on would only cost the user time.
@@ -204,6 +205,7 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
     lanes: dict[str, Lane] = {}
     for stream in job.streams:
         layouts = committer.layout(stream.table), committer.layout(stream.table.quarantine)
+        storages = Storage(layouts[0].io_properties), Storage(layouts[1].io_properties)
         lanes[stream.name] = Lane(
             stream,
             compile_enforcer(
@@ -213,6 +215,7 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
                 write_mode=job.target.mode,
                 memory_bytes=attempt.budget.keys // count,
                 spill_folder=attempt.spill_folder,
+                open_staged=storages[0].open,
             ),
             partial(
                 _open_writers,
@@ -221,6 +224,7 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
                 memory_bytes=attempt.budget.writers // count,
                 spill_folder=attempt.spill_folder,
             ),
+            storages,
             run_id=attempt.run_id,
             attempt=attempt.number,
             takes_ops=OP_COLUMN in layouts[0].schema.column_names,

@@ -44,7 +44,7 @@ class Resume:
         """Take over what an interrupted run had finished, if this run would have done the same."""
         store = Checkpoints(self.folder)
         left = store.load()
-        found = store.adopt(self.key) if self.due is not None else None
+        found = left if self.due is not None and left is not None and self._fits(left, lanes) else None
         if found is None:
             if left is not None:
                 self.committer.sweep(left.paths)
@@ -61,7 +61,9 @@ class Resume:
             lane.partials += state.partials
             lane.rejected, lane.cursor = state.rejected, state.cursor
             # Rejected rows carry the run that will show them, which is now this one.
-            lane.quarantine_files += rejected_again(state.quarantine, lane.open_writers()[1], lane.run_id, lane.attempt)
+            lane.quarantine_files += rejected_again(
+                state.quarantine, lane.storages[1], lane.open_writers()[1], lane.run_id, lane.attempt
+            )
         self._save(lanes, tally, begun=found.begun)
         self.committer.sweep({file.path for state in found.lanes.values() for file in state.quarantine})
         self.events.emit(
@@ -106,6 +108,15 @@ class Resume:
         if delete and (left := store.load()) is not None:
             self.committer.sweep(left.paths)
         store.drop()
+
+    def _fits(self, left: Checkpoint, lanes: Mapping[str, Lane]) -> bool:
+        """Whether this run would have done the same, and the files are all there."""
+        return left.key == self.key and all(
+            storage.exists(file.path)
+            for name, state in left.lanes.items()
+            for storage, files in zip(lanes[name].storages, (state.files, state.quarantine), strict=True)
+            for file in files
+        )
 
     def _is_due(self) -> bool:
         due = self.due

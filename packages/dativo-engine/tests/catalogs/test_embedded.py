@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from dativo_engine.catalogs.embedded import open_embedded
-from dativo_engine.catalogs.files import LocalFileIO, write_durably
+from dativo_engine.catalogs.files import write_durably
 from dativo_engine.catalogs.locations import file_location, local_path
 from dativo_engine.errors import FatalError, RetryableError
+from dativo_engine.storage.fileio import StorageFileIO
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
 from pyiceberg.schema import Schema
 
@@ -48,7 +49,7 @@ def test_a_broken_catalogue_file_is_named(tmp_path: Path):
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path):
-    output = LocalFileIO().new_output(file_location(tmp_path / "deep" / "file"))
+    output = StorageFileIO().new_output(file_location(tmp_path / "deep" / "file"))
     with pytest.raises(ZeroDivisionError), output.create() as stream:
         stream.write(b"x" * (1 // 0))
     assert not output.exists()

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dativo_config.models.resolved import TableName
-from dativo_engine.catalogs.files import LocalFileIO
 from dativo_engine.catalogs.locations import file_location, local_path
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
 from dativo_engine.commits.data_files import to_data_file
 from dativo_engine.commits.merge import Merge, Merged
 from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.storage.fileio import StorageFileIO
 from dativo_engine.writers.parquet import open_writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,7 +74,7 @@ class Folder:
         self.layout = TableLayout(
             table=NAME,
             location=file_location(folder / "table"),
-            io_properties={"py-io-impl": "dativo_engine.catalogs.files.LocalFileIO"},
+            io_properties={"py-io-impl": "dativo_engine.storage.fileio.StorageFileIO"},
             schema=schema,
             spec=spec or UNPARTITIONED_PARTITION_SPEC,
             sort_order=order,
@@ -98,7 +98,7 @@ class Folder:
             threads=2,
         ) as change_set:
             merge = Merge(
-                change_set, self.rule, layout=self.layout, io=LocalFileIO(), run_id="run", memory_bytes=1 << 28
+                change_set, self.rule, layout=self.layout, io=StorageFileIO(), run_id="run", memory_bytes=1 << 28
             )
             merged = merge.apply(list(tasks.values()))
         removed = {file.file_path for file in merged.removed}

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from checkpoint_project import data_file, data_files, load_job, make_project, stored
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.files import LocalFileIO
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.merge import Merge, Merged
@@ -17,6 +16,7 @@ from dativo_engine.errors import FatalError, RunStoppedError
 from dativo_engine.events import EventLog
 from dativo_engine.results import RunResult
 from dativo_engine.runs import run_job
+from dativo_engine.storage.local import LocalFiles
 from pyiceberg.table import FileScanTask
 
 
@@ -47,7 +47,7 @@ def test_a_run_stopped_while_its_rules_are_judged_leaves_no_file(
 def test_what_can_not_be_tidied_up_after_a_commit_takes_nothing_from_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def refused(_files: LocalFileIO, location: object) -> None:
+    def refused(_files: LocalFiles, location: object) -> None:
         raise PermissionError(str(location))
 
     make_project(tmp_path)
@@ -59,7 +59,7 @@ def test_what_can_not_be_tidied_up_after_a_commit_takes_nothing_from_the_table(
         with monkeypatch.context() as patch:
             # What the run's check of the warehouse deletes is of its own making.
             patch.setattr("dativo_engine.infrastructure.validate", lambda _job: [])
-            patch.setattr(LocalFileIO, "delete", refused)
+            patch.setattr(LocalFiles, "delete", refused)
             assert run(tmp_path).status == "success"
     assert stored(load_job(tmp_path)) == [0, 1, 2, 3]
 

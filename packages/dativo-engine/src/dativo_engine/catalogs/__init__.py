@@ -1,5 +1,6 @@
-"""Where tables are registered: one function maps a job's settings to a catalogue."""
+"""Where tables are registered and lie: functions map a job's settings to a catalogue and a warehouse."""
 
-from dativo_engine.catalogs.connect import open_catalog, warehouse_location
+from dativo_engine.catalogs.connect import open_catalog
+from dativo_engine.catalogs.warehouse import warehouse_location
 
 __all__ = ["open_catalog", "warehouse_location"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitStateUnknownException, NamespaceAlreadyExistsError
+from pyiceberg.io import PY_IO_IMPL
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
@@ -20,6 +21,7 @@ from dativo_engine.catalogs.files import make_folder, sync_folder
 from dativo_engine.errors import FatalError, RetryableError
 
 CATALOG_NAME = "dativo"
+FILE_IO = "dativo_engine.storage.fileio.StorageFileIO"
 # How long a process waits while another one writes to the catalogue.
 BUSY_SECONDS = 60
 
@@ -60,8 +62,12 @@ class EmbeddedCatalog(SqlCatalog):
             raise NamespaceAlreadyExistsError(message) from error
 
 
-def open_embedded(file: Path, *, warehouse: str) -> EmbeddedCatalog:
+def open_embedded(file: Path, *, warehouse: str, files: Properties = EMPTY_DICT) -> EmbeddedCatalog:
     """The catalogue in `file`, made if there is none.
+
+    Args:
+        warehouse: the location below which tables are created.
+        files: settings of its file system (PyIceberg's names).
 
     Raises:
         RetryableError: it is busy, or its disk is full.
@@ -70,21 +76,17 @@ def open_embedded(file: Path, *, warehouse: str) -> EmbeddedCatalog:
     try:
         if not file.exists():
             _create(file, warehouse)
-        return _connect(file, warehouse)
+        return _connect(file, warehouse, files)
     except DatabaseError as error:
         kind = RetryableError if isinstance(error, OperationalError) else FatalError
         raise kind(f"{file}: the embedded catalogue can't be opened: {error.orig}") from error
 
 
-def _connect(file: Path, warehouse: str) -> EmbeddedCatalog:
+def _connect(file: Path, warehouse: str, files: Properties = EMPTY_DICT) -> EmbeddedCatalog:
     url = URL.create("sqlite", database=str(file.absolute()), query={"timeout": str(BUSY_SECONDS)})
     return EmbeddedCatalog(
         CATALOG_NAME,
-        **{
-            "uri": url.render_as_string(),
-            "warehouse": warehouse,
-            "py-io-impl": "dativo_engine.catalogs.files.LocalFileIO",
-        },
+        **{**files, "uri": url.render_as_string(), "warehouse": warehouse, PY_IO_IMPL: FILE_IO},
     )
 
 

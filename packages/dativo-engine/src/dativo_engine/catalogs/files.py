@@ -1,8 +1,4 @@
-"""Local files as PyIceberg reads and writes them: complete or absent, and on the disk before anyone may name them.
-
-PyIceberg's own local file system leaves a half-written file behind a crash, and a catalogue on the disk whose
-metadata file is not after a power cut. It also imports much that the metadata of a small load does not need.
-"""
+"""Small local files: complete or absent, and on the disk before anyone may name them."""
 
 from __future__ import annotations
 
@@ -10,53 +6,10 @@ import os
 import uuid
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-import pyarrow as pa
-from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
+from pyiceberg.io import OutputStream
 from typing_extensions import override
-
-from dativo_engine.catalogs.locations import local_path
-
-
-class LocalInputFile(InputFile):
-    """A local file to read."""
-
-    @override
-    def __len__(self) -> int:
-        return local_path(self.location).stat().st_size
-
-    @override
-    def exists(self) -> bool:
-        return local_path(self.location).exists()
-
-    @override
-    def open(self, seekable: bool = True) -> InputStream:
-        # Arrow's file lets Parquet be read without Python's lock; its stub lacks what the protocol names.
-        return cast("InputStream", pa.OSFile(str(local_path(self.location)), "rb"))
-
-
-class LocalOutputFile(OutputFile):
-    """A local file to write."""
-
-    @override
-    def __len__(self) -> int:
-        return local_path(self.location).stat().st_size
-
-    @override
-    def exists(self) -> bool:
-        return local_path(self.location).exists()
-
-    @override
-    def to_input_file(self) -> InputFile:
-        return LocalInputFile(self.location)
-
-    @override
-    def create(self, overwrite: bool = False) -> OutputStream:
-        path = local_path(self.location)
-        if not overwrite and path.exists():
-            raise FileExistsError(path)
-        return DurableStream(path)
 
 
 class DurableStream(OutputStream):
@@ -112,23 +65,6 @@ class DurableStream(OutputStream):
             return
         self._file.close()
         self._draft.unlink(missing_ok=True)
-
-
-class LocalFileIO(FileIO):
-    """The file system of the embedded catalogue, named in its `py-io-impl`."""
-
-    @override
-    def new_input(self, location: str) -> LocalInputFile:
-        return LocalInputFile(location)
-
-    @override
-    def new_output(self, location: str) -> LocalOutputFile:
-        return LocalOutputFile(location)
-
-    @override
-    def delete(self, location: str | InputFile | OutputFile) -> None:
-        named = location if isinstance(location, str) else location.location
-        local_path(named).unlink()
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -18,3 +18,16 @@ def file_location(path: Path) -> str:
 def local_path(location: str) -> Path:
     """The local path that a table's location names."""
     return Path(location.removeprefix(SCHEME))
+
+
+def is_local(location: str) -> bool:
+    """Whether a location is on this machine."""
+    return location.startswith((SCHEME, "/"))
+
+
+def canonical(location: str) -> str:
+    """One spelling for all locations of one file, to compare them by: Hadoop calls S3 otherwise."""
+    if is_local(location):
+        return str(local_path(location))
+    scheme, separator, rest = location.partition("://")
+    return f"s3{separator}{rest}" if scheme in {"s3a", "s3n"} else location

@@ -15,7 +15,6 @@ from pathlib import Path
 from dativo_config.models.resolved import TableName
 
 from dativo_engine.catalogs.files import sync_folder, write_durably
-from dativo_engine.catalogs.locations import local_path
 from dativo_engine.interfaces import Cursor, Split, StagedFile, Stamp, TableLayout
 from dativo_engine.results import Tally
 
@@ -44,7 +43,7 @@ class Checkpoint:
     """What a run had finished.
 
     Attributes:
-        key: see `fits`.
+        key: see `checkpoint_key`.
         finished: split id -> identity, of splits that were read to their end.
         begun: the split that was being read, as it goes on; None: none was.
     """
@@ -100,13 +99,6 @@ class Checkpoints:
         except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError, ValueError):
             return None
         return found if isinstance(found, Checkpoint) else None
-
-    def adopt(self, key: str) -> Checkpoint | None:
-        """The last one, if it fits this run and its files are all there."""
-        found = self.load()
-        if found is None or found.key != key or not all(local_path(path).exists() for path in found.paths):
-            return None
-        return found
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep it in the place of the last; it is on the disk when this returns."""

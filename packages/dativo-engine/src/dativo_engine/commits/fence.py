@@ -45,8 +45,9 @@ from pyiceberg.table.update import (
 )
 
 from dativo_engine.commits.points import reach
-from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, RetryableError
+from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, DativoError, RetryableError
 from dativo_engine.events import Events
+from dativo_engine.storage import storage_of
 
 OVERTAKEN: Final = (CommitFailedException, TableAlreadyExistsError)
 TRIES = 100
@@ -256,8 +257,7 @@ class _Change:
             if isinstance(update, AddSnapshotUpdate):
                 snapshot = update.snapshot
                 ours = [m for m in snapshot.manifests(table.io) if m.added_snapshot_id == self._snapshot_id]
-                for path in (*(manifest.manifest_path for manifest in ours), snapshot.manifest_list):
-                    table.io.delete(path)
+                storage_of(table.io).delete([*(manifest.manifest_path for manifest in ours), snapshot.manifest_list])
 
     def drop_old_metadata(self, response: CommitTableResponse, events: Events) -> None:
         """Delete metadata files beyond the number that the table's properties keep.
@@ -273,10 +273,8 @@ class _Change:
         for entry in self._base.metadata.metadata_log:
             if entry.metadata_file not in kept:
                 try:
-                    self._base.io.delete(entry.metadata_file)
-                except FileNotFoundError:
-                    continue  # a writer that committed at the same time was first here too
-                except OSError as error:
+                    storage_of(self._base.io).delete([entry.metadata_file])
+                except (DativoError, OSError) as error:
                     message = f"{self._place.name}: an old metadata file stays: {error}"
                     events.emit("metadata_kept", message, level="WARNING", table=str(self._place.name))
 

@@ -20,7 +20,7 @@ from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
 
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.locations import local_path
+from dativo_engine.catalogs.locations import canonical
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.checkpoint import Checkpoints
 from dativo_engine.commits.fence import Landed, Place, land
@@ -34,6 +34,7 @@ from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, F
 from dativo_engine.events import Events
 from dativo_engine.interfaces import CommitResult, CommitStatus, Committer, LateRows, StagedFile, Stamp, TableLayout
 from dativo_engine.state.mirror import Mirror
+from dativo_engine.storage import Storage, storage_of
 
 DEFAULT_MEMORY = 256 * 1024 * 1024
 
@@ -86,6 +87,7 @@ class IcebergCommitter:
         self._publication = publication
         self._run = Run(job, catalog, codec(job, catalog), run_id, attempt, frozenset(replays), memory_bytes)
         self._events = events
+        self._storage = storage_of(self._run.codec.io)
         self._folder = job.tenant.staged_folder(job.name)
         self._journal = Journal(self._folder, run_id=run_id, attempt=attempt)
         self._mirror = Mirror(job.tenant, job.name)
@@ -99,7 +101,8 @@ class IcebergCommitter:
     def last(self) -> Mapping[TableName, Stamp | None]:
         """See `Committer.last`."""
         left = Checkpoints(self._folder).load()
-        clear_leftovers(self._folder, self._places, self._events, keep=left.paths if left is not None else ())
+        keep = left.paths if left is not None else ()
+        clear_leftovers(self._folder, self._places, self._storage_at, self._events, keep=keep)
         return {name: self._target(name).before for name in self._streams}
 
     def layout(self, table: TableName) -> TableLayout:
@@ -156,7 +159,7 @@ class IcebergCommitter:
 
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""
-        sweep(locations, self._places)
+        sweep(locations, self._places, self._storage_at)
 
     def abandon(self) -> None:
         """See `Committer.abandon`."""
@@ -164,12 +167,21 @@ class IcebergCommitter:
             for target in self._targets.values():
                 target.discard()
         # The next run looks which files the tables name: where an answer was lost, or a merge was cut short.
-        self._journal.close(keep=self._unknown or self._journal.has_files())
+        self._journal.close(keep=self._unknown or self._journal.has_files(self._storage_at))
 
     @property
     def _places(self) -> list[Place]:
         catalog = self._run.catalog
         return [Place(catalog, name) for table in self._streams for name in (table, table.quarantine)]
+
+    def _storage_at(self, location: str) -> Storage:
+        """The storage of the table that lies there."""
+        here = f"{canonical(location)}/"
+        for place in self._places:
+            target = self._target(place.name)
+            if target.base is not None and here.startswith(f"{canonical(target.base.metadata.location)}/"):
+                return target.storage
+        return self._storage
 
     def _target(self, name: TableName) -> Target:
         if name not in self._targets:
@@ -193,7 +205,7 @@ class IcebergCommitter:
 
         for number, path in enumerate(paths):
             kept = without_rows(
-                self._run.codec.io,
+                target.io,
                 target.staged[path],
                 [rows for rows in late if rows.path == path],
                 layout=target.staging_layout(),
@@ -201,7 +213,7 @@ class IcebergCommitter:
             )
             del target.staged[path]
             target.staged |= {file.path: file for file in kept}
-            local_path(path).unlink()
+            target.storage.delete([path])
 
     def _land_quarantine(self, name: TableName, catalog: Catalog) -> Landed | None:
         target = self._target(name.quarantine)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,15 @@ from typing import BinaryIO
 from dativo_config.wording import counted
 
 from dativo_engine.catalogs.files import make_folder, sync_folder
-from dativo_engine.catalogs.locations import local_path
+from dativo_engine.catalogs.locations import canonical
 from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.fence import Place
 from dativo_engine.events import Events
+from dativo_engine.storage import Storage, StoredFile
 
+StorageAt = Callable[[str], Storage]
+"""The storage that reaches a location: catalogues may hand out credentials for each table."""
 SUFFIX = ".staged"
 
 
@@ -34,9 +37,9 @@ class Leftovers:
     run_id: str
     locations: tuple[str, ...]
 
-    def files(self, location: str) -> Iterator[Path]:
-        """The run's data files of one table, published or not."""
-        return (path for path in (local_path(location) / "data").rglob(f"*{self.run_id}*") if path.is_file())
+    def files(self, location: str, storage: Storage) -> Iterator[StoredFile]:
+        """The run's data files of one table, published or not, finished or not."""
+        return (file for file in storage.find(f"{location}/data") if self.run_id in file.name)
 
 
 class Journal:
@@ -60,10 +63,10 @@ class Journal:
         sync_folder(self._path.parent)
         self._locations.add(location)
 
-    def has_files(self) -> bool:
+    def has_files(self, storage_at: StorageAt) -> bool:
         """Whether data files of the run are there, published or not."""
         leftovers = Leftovers(self._run_id, tuple(self._locations))
-        return any(True for location in leftovers.locations for _ in leftovers.files(location))
+        return any(True for location in leftovers.locations for _ in leftovers.files(location, storage_at(location)))
 
     def close(self, *, keep: bool = False) -> None:
         """The run's files are published or deleted; `keep`: some may be neither, so a later run looks again."""
@@ -75,37 +78,46 @@ class Journal:
             self._locations.clear()
 
 
-def clear_leftovers(folder: Path, places: Sequence[Place], events: Events, *, keep: Collection[str] = ()) -> None:
+def clear_leftovers(
+    folder: Path, places: Sequence[Place], storage_at: StorageAt, events: Events, *, keep: Collection[str] = ()
+) -> None:
     """Delete the files of runs that are no more, except data files which a snapshot of the tables names.
 
     Args:
         keep: locations of files that a checkpoint still needs.
     """
-    kept = {local_path(location) for location in keep}
     with _abandoned(folder) as found:
         for leftovers in found:
             for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
                 draft.unlink(missing_ok=True)
-            files = [path for location in leftovers.locations for path in leftovers.files(location)]
-            named = _named(places) if files else set[Path]()
-            orphans = [path for path in files if path not in named and path not in kept]
-            for path in orphans:
-                path.unlink(missing_ok=True)
-            if orphans:
-                message = f"Deleted {counted(len(orphans), 'file')} that run {leftovers.run_id} left behind unpublished"
-                events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=len(orphans))
+            files = {
+                location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations
+            }
+            needed = {canonical(path) for path in keep} | (_named(places) if any(files.values()) else set[str]())
+            deleted = 0
+            for location, here in files.items():
+                orphans = [file for file in here if file.upload or canonical(file.location) not in needed]
+                storage_at(location).delete(orphans)
+                deleted += len(orphans)
+            if deleted:
+                message = f"Deleted {counted(deleted, 'file')} that run {leftovers.run_id} left behind unpublished"
+                events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=deleted)
 
 
-def sweep(locations: Collection[str], places: Sequence[Place]) -> None:
+def sweep(locations: Collection[str], places: Sequence[Place], storage_at: StorageAt) -> None:
     """Delete these files, except those which a snapshot of the tables names."""
-    if locations:
-        for path in {local_path(location) for location in locations} - _named(places):
-            path.unlink(missing_ok=True)
+    named = _named(places) if locations else set[str]()
+    gone: dict[Storage, list[str]] = {}
+    for location in locations:
+        if canonical(location) not in named:
+            gone.setdefault(storage_at(location), []).append(location)
+    for storage, files in gone.items():
+        storage.delete(files)
 
 
-def _named(places: Sequence[Place]) -> set[Path]:
+def _named(places: Sequence[Place]) -> set[str]:
     tables = [table for table in (place.load() for place in places) if table is not None]
-    return {local_path(path) for table in tables for path in referenced_paths(table.metadata, table.io)}
+    return {canonical(path) for table in tables for path in referenced_paths(table.metadata, table.io)}
 
 
 @contextmanager

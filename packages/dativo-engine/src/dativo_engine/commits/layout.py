@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
-from pyiceberg.catalog import Catalog
-from pyiceberg.io import PY_IO_IMPL
+from pyiceberg.io import FileIO
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.metadata import TableMetadata, new_table_metadata
@@ -166,14 +165,12 @@ def check_unmoved(name: TableName, planned: TableMetadata, now: TableMetadata) -
         raise CommitConflictError(message)
 
 
-def layout_of(name: TableName, metadata: TableMetadata, *, catalog: Catalog, target_file_bytes: int) -> TableLayout:
+def layout_of(name: TableName, metadata: TableMetadata, *, io: FileIO, target_file_bytes: int) -> TableLayout:
     """What a writer of the table's files needs to know."""
-    # Data files go through PyIceberg's own file system, which hands Arrow a native file.
-    properties = {key: value for key, value in catalog.properties.items() if key != PY_IO_IMPL}
     return TableLayout(
         table=name,
         location=metadata.location,
-        io_properties={**properties, **metadata.properties},
+        io_properties={**io.properties, **metadata.properties},
         schema=metadata.schema(),
         spec=metadata.spec(),
         sort_order=metadata.sort_order_by_id(metadata.default_sort_order_id) or sort_order((), metadata.schema()),

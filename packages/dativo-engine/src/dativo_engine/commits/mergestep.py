@@ -15,10 +15,11 @@ from pyiceberg.table import Table
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.types import IntegerType, NestedField
 
-from dativo_engine.catalogs.locations import file_location, local_path
+from dativo_engine.catalogs.locations import file_location
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
 from dativo_engine.commits.merge import Merge, Merged
 from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.storage import storage_of
 
 
 def merge_rule(job: ResolvedJob, stream: ResolvedStream) -> MergeRule:
@@ -70,6 +71,7 @@ class MergeStep:
     ) -> None:
         self._written: tuple[StagedFile, ...] = ()
         self._superseded: tuple[StagedFile, ...] = ()
+        self._storage = storage_of(io)
         self._held = ExitStack()
         columns = [field.name for field in layout.schema.fields]
         change_set = self._held.enter_context(
@@ -90,20 +92,18 @@ class MergeStep:
     def drop_superseded(self, *, certain: bool) -> bool:
         """Delete what merges into overtaken bases wrote, if it is `certain` which landed. False: some is left."""
         if certain:
-            _delete(self._superseded)
+            self._delete(self._superseded)
             self._superseded = ()
         return not self._superseded
 
     def discard(self) -> None:
         """Nothing landed: delete all that was written."""
-        _delete((*self._superseded, *self._written))
+        self._delete((*self._superseded, *self._written))
         self._superseded = self._written = ()
 
     def close(self) -> None:
         """Free memory and spilled files; what was written stays."""
         self._held.close()
 
-
-def _delete(files: Sequence[StagedFile]) -> None:
-    for file in files:
-        local_path(file.path).unlink(missing_ok=True)
+    def _delete(self, files: Sequence[StagedFile]) -> None:
+        self._storage.delete(file.path for file in files)

@@ -26,7 +26,6 @@ from pyiceberg.table import Table
 from pyiceberg.types import IntegerType, ListType, LongType, NestedField, StringType, StructType, TimestamptzType
 
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import live_entries, to_data_file
 from dativo_engine.commits.fence import Edit, Landed, Place, land
 from dativo_engine.commits.layout import Wanted, table_location
@@ -36,6 +35,7 @@ from dativo_engine.contracts.rejected import REJECTED_SCHEMA
 from dativo_engine.errors import CommitConflictError
 from dativo_engine.events import Events
 from dativo_engine.interfaces import StagedFile, Stamp, Writer
+from dativo_engine.storage import Storage
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -99,7 +99,9 @@ def with_run(rejected: pa.RecordBatch, *, run_id: str, attempt: int) -> pa.Recor
     return pa.RecordBatch.from_arrays([*rejected.columns, *run], schema=pa.schema(fields))
 
 
-def rejected_again(files: Sequence[StagedFile], writer: Writer, run_id: str, attempt: int) -> list[StagedFile]:
+def rejected_again(
+    files: Sequence[StagedFile], storage: Storage, writer: Writer, run_id: str, attempt: int
+) -> list[StagedFile]:
     """Staged rejected rows of an interrupted run, staged once more as this run's; the old files are still there.
 
     Raises:
@@ -107,7 +109,7 @@ def rejected_again(files: Sequence[StagedFile], writer: Writer, run_id: str, att
     """
     try:
         for file in files:
-            with pq.ParquetFile(local_path(file.path)) as stored:
+            with storage.open(file.path) as source, pq.ParquetFile(source) as stored:
                 for batch in stored.iter_batches(columns=REJECTED_SCHEMA.names):
                     plain = pa.RecordBatch.from_arrays(batch.columns, schema=REJECTED_SCHEMA)
                     writer.write(with_run(plain, run_id=run_id, attempt=attempt))

@@ -146,7 +146,9 @@ class StampCodec:
             with self.io.new_input(location).open() as stream:
                 content = stream.read()
         except OSError as error:
-            message = f"{location}: the cursor of job {self.job} can't be read: {error.strerror}; restore the file"
+            message = (
+                f"{location}: the cursor of job {self.job} can't be read: {error.strerror or error}; restore the file"
+            )
             raise FatalError(message) from error
         if hashlib.sha256(content).hexdigest() not in location:
             message = f"{location}: the cursor of job {self.job} was changed after it was written; restore the file"

@@ -15,10 +15,10 @@ from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
+from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
-from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.data_files import last_sequence_number, live_entries, stored_rows, to_data_file
 from dativo_engine.commits.fence import Edit, Place
@@ -31,6 +31,7 @@ from dativo_engine.commits.stamps import sealed
 from dativo_engine.errors import CommitConflictError, FatalError
 from dativo_engine.interfaces import LateRows, StagedFile, Stamp, TableLayout
 from dativo_engine.state.mirror import Mirror
+from dativo_engine.storage import Storage, storage_of
 
 if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
@@ -111,10 +112,20 @@ class Target:
         """The job's stamp when the run was planned."""
         return None if self.expected is None else self.run.codec.decode(self.expected)
 
+    @property
+    def io(self) -> FileIO:
+        """How its files are read: with credentials of its own, where the catalogue hands some out."""
+        return self.run.codec.io if self.base is None else self.base.io
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where its files are, and what is staged for it."""
+        return storage_of(self.io)
+
     def layout(self) -> TableLayout:
         """How the table's files must look."""
         size = self.run.job.target.target_file_bytes
-        return layout_of(self.name, self.metadata, catalog=self.run.catalog, target_file_bytes=size)
+        return layout_of(self.name, self.metadata, io=self.io, target_file_bytes=size)
 
     def staging_layout(self) -> TableLayout:
         """How the files must look that the run stages: the table's own, or in merge mode files of changes."""
@@ -138,7 +149,7 @@ class Target:
             return []
         from dativo_engine.commits.late import already_stored
 
-        io, stream = self.run.codec.io, self.stream.name
+        io, stream = self.io, self.stream.name
         return [
             already_stored(io, self.staged[path], positions, stream=stream, keys=self.keys)
             for path, positions in held.items()
@@ -189,8 +200,7 @@ class Target:
         """Delete what was staged, and what a merge wrote."""
         if self.merging is not None:
             self.merging.discard()
-        for path in self.staged:
-            local_path(path).unlink(missing_ok=True)
+        self.storage.delete(self.staged)
         self.let_go()
 
     def drop_superseded(self, *, certain: bool) -> bool:
@@ -203,8 +213,7 @@ class Target:
             self.merging.close()
             self.merging = None
         if self.merges:
-            for path in self.staged:
-                local_path(path).unlink(missing_ok=True)
+            self.storage.delete(self.staged)
         self.staged.clear()
 
     def landed_files(self) -> list[StagedFile]:
@@ -221,7 +230,7 @@ class Target:
                 merge_rule(self.run.job, self.stream),
                 list(self.staged.values()),
                 layout=self.layout(),
-                io=self.run.codec.io,
+                io=self.io,
                 run_id=self.run.run_id,
                 folder=self.change_folder,
                 memory_bytes=self.run.memory_bytes,
@@ -267,7 +276,7 @@ class Target:
 
     def _key_search(self) -> KeySearch:
         job = self.run.job
-        return KeySearch(self.run.codec.io, self.metadata.schema(), self.keys, job.tenant.staged_folder(job.name))
+        return KeySearch(self.io, self.metadata.schema(), self.keys, job.tenant.staged_folder(job.name))
 
 
 def look(run: Run, name: TableName, stream: ResolvedStream, mirror: Mirror) -> Target:

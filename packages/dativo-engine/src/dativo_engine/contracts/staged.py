@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dativo_engine.catalogs.locations import local_path
 from dativo_engine.contracts.duck import open_duckdb
 from dativo_engine.contracts.jsontext import json_rows
 from dativo_engine.contracts.keys import UniqueKey
 from dativo_engine.contracts.rejected import REASON, rejected_batch
 from dativo_engine.contracts.runs import Int64s
 from dativo_engine.interfaces import LateRows
+from dativo_engine.storage.local import LocalFiles
 
 if TYPE_CHECKING:
     from dativo_engine.interfaces import StagedFile
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 OpenFile: TypeAlias = Callable[[str], pa.NativeFile]
 _BATCH_ROWS = 1 << 16
 
-
-def open_local(path: str) -> pa.NativeFile:
-    """A staged file on this machine."""
-    return pa.OSFile(str(local_path(path)))
+open_local: OpenFile = LocalFiles().open
+"""A staged file on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob
 from pyiceberg.table import FileScanTask, Table
 
-from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import referenced_paths, to_data_file
 from dativo_engine.commits.fence import Edit, Place, land
 from dativo_engine.commits.journal import Journal
@@ -26,6 +25,7 @@ from dativo_engine.commits.rows import dead_positions, read_rows
 from dativo_engine.commits.stamp import standing
 from dativo_engine.events import Events
 from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.storage import storage_of
 from dativo_engine.writers.parquet import open_writer
 
 # A file with less than this share of the target size is small; so many small ones are worth the work.
@@ -94,9 +94,7 @@ def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
     if table is None or not groups:
         return Compacted()
     run_id = f"maintain-{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}-{token_hex(4)}"
-    layout = layout_of(
-        place.name, table.metadata, catalog=place.catalog, target_file_bytes=job.target.target_file_bytes
-    )
+    layout = layout_of(place.name, table.metadata, io=table.io, target_file_bytes=job.target.target_file_bytes)
     journal = Journal(job.tenant.staged_folder(job.name), run_id=run_id, attempt=1)
     journal.add(layout.location)
     written: list[Rewrite] = []
@@ -104,7 +102,7 @@ def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
         for group in groups:
             written.append(_rewrite(table, group, layout, run_id=run_id))  # noqa: PERF401 - what is written so far counts
     except BaseException:
-        _delete(file for rewrite in written for file in rewrite.files)
+        _delete(table, (file for rewrite in written for file in rewrite.files))
         journal.close()
         raise
     try:
@@ -161,7 +159,7 @@ def _publish(place: Place, planned: Table, written: Sequence[Rewrite], events: E
     landed = land(place, plan, events)
     named = referenced_paths(landed.metadata, planned.io)
     came = [rewrite for rewrite in landing if all(file.path in named for file in rewrite.files)]
-    _delete(file for rewrite in written if rewrite not in came for file in rewrite.files)
+    _delete(planned, (file for rewrite in written if rewrite not in came for file in rewrite.files))
     return Compacted(sum(len(rewrite.group.tasks) for rewrite in came), sum(len(rewrite.files) for rewrite in came))
 
 
@@ -177,6 +175,5 @@ def _deletes(task: FileScanTask) -> frozenset[str]:
     return frozenset(file.file_path for file in task.delete_files)
 
 
-def _delete(files: Iterator[StagedFile]) -> None:
-    for file in files:
-        local_path(file.path).unlink(missing_ok=True)
+def _delete(table: Table, files: Iterator[StagedFile]) -> None:
+    storage_of(table.io).delete(file.path for file in files)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from contextlib import suppress
 from dataclasses import dataclass
 
-from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import ancestors_of
@@ -21,6 +19,7 @@ from dativo_engine.commits.data_files import named_files
 from dativo_engine.commits.fence import Edit, Place, land
 from dativo_engine.commits.stamp import outdated, standing
 from dativo_engine.events import Events
+from dativo_engine.storage import storage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +81,6 @@ def expire(place: Place, limits: Limits, events: Events) -> int:
     if landed.found:
         return 0  # if an answer was lost, what it left is taken for orphans in time
     before = bases[-1]
-    _delete(before.io, named_files(before.metadata, before.io) - named_files(landed.metadata, before.io))
+    gone = named_files(before.metadata, before.io) - named_files(landed.metadata, before.io)
+    storage_of(before.io).delete(gone)
     return len(before.metadata.snapshots) - len(landed.metadata.snapshots)
-
-
-def _delete(io: FileIO, paths: set[str]) -> None:
-    for path in paths:
-        with suppress(FileNotFoundError):
-            io.delete(path)

@@ -18,7 +18,7 @@ from dativo_engine.commits.fence import Place
 from dativo_engine.commits.quarantine import Quarantine
 from dativo_engine.maintenance.compact import compact, find_groups
 from dativo_engine.maintenance.expire import Limits, expire, expired
-from dativo_engine.maintenance.orphans import Orphan, find_cursors, find_orphans
+from dativo_engine.maintenance.orphans import Orphans, find_cursors, find_orphans
 from dativo_engine.maintenance.work import Kept, Work
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def survey(job: ResolvedJob, name: TableName, kept: Kept, *, now: dt.datetime | 
         snapshots=sum(len(expired(item.metadata, limits)) for item in tables),
         small_files=sum(len(group.tasks) for group in groups),
         into_files=None,
-        orphans=len(orphans),
-        orphan_bytes=sum(file.size for file in orphans),
+        orphans=sum(len(found.files) for found in orphans),
+        orphan_bytes=sum(found.size for found in orphans),
     )
 
 
@@ -75,23 +75,23 @@ def maintain(
     snapshots = sum(expire(item, limits, events) for item in (place, quarantine.place))
     compacted = compact(job, place, events)
     orphans = _orphans(job, name, catalog, limits)
-    for file in orphans:
-        file.delete()
+    for found in orphans:
+        found.delete()
     return Work(
         table=str(name),
         rejected_rows=rejected,
         snapshots=snapshots,
         small_files=compacted.before,
         into_files=compacted.after,
-        orphans=len(orphans),
-        orphan_bytes=sum(file.size for file in orphans),
+        orphans=sum(len(found.files) for found in orphans),
+        orphan_bytes=sum(found.size for found in orphans),
     )
 
 
-def _orphans(job: ResolvedJob, name: TableName, catalog: Catalog, limits: Limits) -> list[Orphan]:
+def _orphans(job: ResolvedJob, name: TableName, catalog: Catalog, limits: Limits) -> list[Orphans]:
     places = (Place(catalog, item) for item in (name, name.quarantine))
-    files = (file for place in places for file in find_orphans(job.tenant, place, limits))
-    return [*files, *find_cursors(job, catalog, limits)]
+    tables = (found for place in places for found in find_orphans(job.tenant, place, limits))
+    return [*tables, find_cursors(job, catalog, limits)]
 
 
 def _limits(job: ResolvedJob, kept: Kept, now: dt.datetime | None) -> Limits:

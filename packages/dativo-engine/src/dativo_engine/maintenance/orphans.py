@@ -7,8 +7,7 @@ written like, if a living or resumable run staged it, or if it is not of a kind 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,65 +17,70 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from dativo_engine.catalogs import warehouse_location
-from dativo_engine.catalogs.locations import SCHEME, local_path
 from dativo_engine.commits.data_files import named_files
 from dativo_engine.commits.fence import Place
 from dativo_engine.commits.journal import SUFFIX
 from dativo_engine.commits.stamp import kept_stamps
 from dativo_engine.maintenance.expire import Limits
+from dativo_engine.storage import Storage, StoredFile, storage_of
 
 FOLDERS = ("data", "metadata")
 KINDS = (".parquet", ".avro", ".orc", ".puffin", ".metadata.json", ".metadata.json.gz", ".part")
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
-    """A file that may be deleted. `size` is bytes."""
+class Orphans:
+    """Files below a folder that may be deleted."""
 
-    path: Path
-    size: int
-    modified_ns: int
+    storage: Storage
+    folder: str
+    files: Collection[StoredFile] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(file.size for file in self.files)
 
     def delete(self) -> None:
-        """Delete it, unless it was written anew since it was found."""
-        try:
-            if self.path.lstat().st_mtime_ns == self.modified_ns:
-                self.path.unlink()
-        except FileNotFoundError:
-            pass
+        """Delete them, but for those that were written anew since they were found."""
+        if self.files:
+            self.storage.delete(set(self.files) & set(self.storage.find(self.folder)))
 
 
-def find_orphans(tenant: Tenant, place: Place, limits: Limits) -> list[Orphan]:
-    """The orphans in a table's folder; none where it is not on this machine."""
+def find_orphans(tenant: Tenant, place: Place, limits: Limits) -> list[Orphans]:
+    """The orphans in a table's folders."""
     table = place.load()
-    if table is None or not table.metadata.location.startswith((SCHEME, "/")):
+    if table is None:
         return []
-    root = local_path(table.metadata.location)
-    roots = {local_path(other.metadata.location) for other in _tables(place.catalog)} - {root}
+    root, storage = _root(table), storage_of(table.io)
+    roots = {_root(other) for other in _tables(place.catalog)} - {root}
     # A table `data` in a namespace of this table's name lies in this table's own folder of that name.
-    others = roots | {other / folder for other in roots for folder in FOLDERS}
-    old = list(_old_files([root / folder for folder in FOLDERS], others, limits))
+    others = roots | {f"{other}/{folder}" for other in roots for folder in FOLDERS}
+    old = {
+        folder: [file for file in _old_files(storage, folder, others, limits) if _is_ours(file)]
+        for folder in (f"{root}/{name}" for name in FOLDERS)
+    }
     # In this order: what is staged no longer by the time it is looked up is in the table by the time that is.
-    staged = _Staged(tenant) if old else None
-    table = place.load() if old else None
+    staged = _Staged(tenant) if any(old.values()) else None
+    table = place.load() if staged is not None else None
     if staged is None or table is None:
         return []
     logged = (entry.metadata_file for entry in table.metadata.metadata_log)
     named = (*named_files(table.metadata, table.io), table.metadata_location, *logged)
     names = {PurePosixPath(path).name for path in named}
-    return [file for file in old if file.path.name not in names and not staged.mentions(file.path.name)]
+    return [
+        Orphans(storage, folder, [file for file in files if file.name not in names and not staged.mentions(file.name)])
+        for folder, files in old.items()
+    ]
 
 
-def find_cursors(job: ResolvedJob, catalog: Catalog, limits: Limits) -> list[Orphan]:
+def find_cursors(job: ResolvedJob, catalog: Catalog, limits: Limits) -> Orphans:
     """The job's cursor objects, and probes of its warehouse, that no kept snapshot of any table names."""
-    warehouse = warehouse_location(job)
-    if not warehouse.startswith((SCHEME, "/")):
-        return []
-    folder = local_path(warehouse) / "_dativo" / job.tenant.id / job.name
-    old = list(_old_files([folder], set(), limits, kinds=("",)))
+    storage, folder = Storage(catalog.properties), f"{warehouse_location(job)}/_dativo/{job.tenant.id}/{job.name}"
+    old = list(_old_files(storage, folder, (), limits))
     stamps = {text for table in _tables(catalog) for text in kept_stamps(table.metadata)} if old else set[str]()
     names = {PurePosixPath(str(json.loads(text).get("object", ""))).name for text in stamps}
-    return [file for file in old if file.path.name not in names]
+    return Orphans(storage, folder, [file for file in old if file.name not in names])
 
 
 class _Staged:
@@ -98,26 +102,21 @@ def _content(path: Path) -> bytes:
         return b""  # its run ended between the two looks
 
 
-def _old_files(
-    folders: list[Path], others: set[Path], limits: Limits, kinds: tuple[str, ...] = KINDS
-) -> Iterator[Orphan]:
+def _old_files(storage: Storage, folder: str, others: Collection[str], limits: Limits) -> Iterator[StoredFile]:
     """Files that were there before the longest run began; `others`: folders of other tables, which are passed by."""
-    for top in folders:
-        for folder, below, files in os.walk(top):
-            here = Path(folder)
-            below[:] = [name for name in below if here / name not in others]
-            for name in files:
-                status = _status(here / name)
-                is_ours = name.endswith(kinds) or name.startswith(".")
-                if is_ours and status is not None and status.st_mtime < limits.reading.timestamp():
-                    yield Orphan(here / name, status.st_size, status.st_mtime_ns)
+    passed = tuple(f"{other}/" for other in others if other.startswith(f"{folder}/"))
+    for file in storage.find(folder):
+        if file.modified_ns < limits.reading.timestamp() * 1e9 and not file.location.startswith(passed):
+            yield file
 
 
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except FileNotFoundError:
-        return None  # its writer was faster
+def _is_ours(file: StoredFile) -> bool:
+    """Whether tables have files of this kind; a dot begins the names of those that were not finished."""
+    return file.name.endswith(KINDS) or file.name.startswith(".")
+
+
+def _root(table: Table) -> str:
+    return table.metadata.location.rstrip("/")
 
 
 def _tables(catalog: Catalog, namespace: tuple[str, ...] = ()) -> Iterator[Table]:

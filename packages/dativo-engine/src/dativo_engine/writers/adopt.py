@@ -12,9 +12,9 @@ from pyiceberg.io.pyarrow import compute_statistics_plan
 from pyiceberg.table.locations import load_location_provider
 
 from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.storage import Storage, writing
 from dativo_engine.writers.fields import FIELD_ID, leaves
 from dativo_engine.writers.statistics import file_statistics
-from dativo_engine.writers.storage import Storage, writing
 
 COPIED_BYTES = 4 * 1024 * 1024
 
@@ -35,11 +35,16 @@ def adopt(file: Path, staged: StagedFile, layout: TableLayout, *, run_id: str) -
     """
     locations = load_location_provider(layout.location, dict(layout.io_properties))
     location = locations.new_data_location(f"{run_id}-{token_hex(4)}.parquet")
-    storage = Storage(layout.location, layout.io_properties)
+    storage = Storage(layout.io_properties)
     with writing(location):
-        with file.open("rb") as source, storage.create(location) as target:
-            shutil.copyfileobj(source, target, COPIED_BYTES)
-        storage.publish(location, size=staged.size)
+        copy = storage.create(location)
+        try:
+            with file.open("rb") as source:
+                shutil.copyfileobj(source, copy.sink, COPIED_BYTES)
+            copy.finish()
+        except BaseException:
+            copy.discard()
+            raise
         storage.settle()
     # The table's properties may ask for other statistics than those the file was written with.
     plan = compute_statistics_plan(layout.schema, dict(layout.io_properties))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,10 +12,10 @@ import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import compute_statistics_plan
 
 from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.storage import Storage, writing
 from dativo_engine.writers.encoding import Encoding
 from dativo_engine.writers.fields import Leaf, leaves
 from dativo_engine.writers.statistics import StatisticsPlan, count_nans, file_statistics
-from dativo_engine.writers.storage import Storage, writing
 
 ROW_GROUP_ROWS = 250_000
 ROW_GROUP_BYTES = 64 * 1024 * 1024
@@ -61,9 +60,9 @@ class DataFile:
         self._rows = 0
         self._nans: Counter[int] = Counter()
         with writing(location):
-            self._sink = form.storage.create(location)
+            self._file = form.storage.create(location)
             self._parquet = pq.ParquetWriter(
-                self._sink,
+                self._file.sink,
                 form.schema,
                 compression="zstd",
                 use_dictionary=form.encoding.dictionary,  # pyright: ignore[reportArgumentType] - the stub lacks a list
@@ -77,7 +76,7 @@ class DataFile:
     @property
     def size(self) -> int:
         """Bytes written so far."""
-        return self._sink.tell()
+        return self._file.sink.tell()
 
     def write(self, rows: pa.Table) -> None:
         """Append row groups of about the same size.
@@ -100,9 +99,8 @@ class DataFile:
         layout = self._form.layout
         with writing(self.location):
             self._parquet.close()
-            size = self._sink.tell()
-            self._sink.close()
-            self._form.storage.publish(self.location, size=size)
+            size = self._file.sink.tell()
+            self._file.finish()
         footer = self._parquet.writer.metadata
         known = file_statistics(footer, self._form.leaves, self._form.plan)
         return StagedFile(
@@ -123,10 +121,12 @@ class DataFile:
         )
 
     def discard(self) -> None:
-        """Close the file as it is; deleting it is left to who named it."""
-        with suppress(OSError, pa.ArrowException):
-            self._parquet.close()
-        # A writer that could not be closed tries again when it is collected.
+        """Leave nothing of it.
+
+        Raises:
+            RetryableError, FatalError: the file system failed.
+        """
+        # Or it would write the footer when it is collected.
         self._parquet.is_open = False
-        with suppress(OSError):
-            self._sink.close()
+        with writing(self.location):
+            self._file.discard()

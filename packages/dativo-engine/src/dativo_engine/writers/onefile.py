@@ -12,11 +12,11 @@ import pyarrow as pa
 from pyiceberg.table.locations import load_location_provider
 
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
+from dativo_engine.storage import Storage, writing
 from dativo_engine.writers.datafile import ROW_GROUP_ROWS, DataFile, FileFormat
 from dativo_engine.writers.encoding import choose_encoding
 from dativo_engine.writers.fields import conform, file_schema, leaves
 from dativo_engine.writers.partition import Partitions
-from dativo_engine.writers.storage import Storage, writing
 
 
 def open_single_writer(layout: TableLayout, *, run_id: str, memory_bytes: int) -> Writer:
@@ -37,7 +37,7 @@ class _SingleWriter:
         self._layout = layout
         self._run_id = run_id
         self._most_bytes = memory_bytes
-        self._storage = Storage(layout.location, layout.io_properties)
+        self._storage = Storage(layout.io_properties)
         self._schema: pa.Schema | None = None
         self._file: DataFile | None = None
         self._made: list[str] = []
@@ -84,10 +84,9 @@ class _SingleWriter:
         if self._file is not None:
             self._file.discard()
             self._file = None
-        while self._made:
-            with writing(self._made[-1]):
-                self._storage.remove(self._made[-1])
-            self._made.pop()
+        with writing(self._layout.location):
+            self._storage.delete(self._made)
+        self._made.clear()
 
     def _write_waiting(self) -> None:
         if not self._waiting:

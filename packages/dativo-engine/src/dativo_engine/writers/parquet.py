@@ -17,6 +17,7 @@ import itertools
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -25,7 +26,9 @@ import numpy as np
 import pyarrow as pa
 from pyiceberg.table.locations import load_location_provider
 
+from dativo_engine.catalogs.locations import is_local
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
+from dativo_engine.storage import Storage, writing
 from dativo_engine.writers.datafile import ROW_GROUP_BYTES, ROW_GROUP_ROWS, DataFile, FileFormat
 from dativo_engine.writers.encoding import choose_encoding
 from dativo_engine.writers.fields import conform, file_schema, leaves
@@ -33,7 +36,6 @@ from dativo_engine.writers.lanes import Lanes
 from dativo_engine.writers.partition import Int64s, Partitions
 from dativo_engine.writers.sort import Sorting
 from dativo_engine.writers.spill import Spill
-from dativo_engine.writers.storage import Storage, writing
 
 # Arranging holds the rows twice, while others are gathered; an Arrow array of text holds at most 2 GiB.
 ARRANGED_SHARE = 0.25
@@ -75,7 +77,7 @@ class _ParquetWriter:
         self, layout: TableLayout, *, run_id: str, memory_bytes: int, threads: int, spill_folder: Path | None
     ) -> None:
         self._layout = layout
-        self._storage = Storage(layout.location, layout.io_properties)
+        self._storage = Storage(layout.io_properties)
         self._locations = load_location_provider(layout.location, dict(layout.io_properties))
         self._partitions = Partitions(layout.spec, layout.schema)
         self._sorting = Sorting(layout.sort_order, layout.schema)
@@ -93,7 +95,7 @@ class _ParquetWriter:
         # One file after another gets the rows where they have no partitions: one thread is at work.
         count = threads if self._arranged else 1
         self._lanes = Lanes(count, waiting_bytes=self._share)
-        open_bytes = OPEN_FILE_BYTES if self._storage.is_local else OPEN_REMOTE_FILE_BYTES
+        open_bytes = OPEN_FILE_BYTES if is_local(layout.location) else OPEN_REMOTE_FILE_BYTES
         self._open_most = max(1, min(memory_bytes // 4 // open_bytes, OPEN_FILES_MOST) // count)
         self._open: list[OrderedDict[int, DataFile]] = [OrderedDict() for _ in range(count)]
         self._form: FileFormat | None = None
@@ -152,14 +154,15 @@ class _ParquetWriter:
         self._waiting.clear()
         self._staged.clear()
         self._drop_spill()
+        with ExitStack() as each:  # also if one of them fails
+            for lane in self._open:
+                for file in lane.values():
+                    each.callback(file.discard)
         for lane in self._open:
-            for file in lane.values():
-                file.discard()
             lane.clear()
-        while self._made:
-            with writing(self._made[-1]):
-                self._storage.remove(self._made[-1])
-            self._made.pop()
+        with writing(self._layout.location):
+            self._storage.delete(self._made)
+        self._made.clear()
 
     def _hand_over(self, *, last: bool = False) -> None:
         """Send off what waits. `last`: nothing comes after it."""

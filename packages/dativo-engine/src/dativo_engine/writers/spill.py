@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import ipc
 
+from dativo_engine.storage import writing
 from dativo_engine.writers.partition import Int64s
-from dativo_engine.writers.storage import writing
 
 # Small, as a partition's rows are read with all of the blocks they touch.
 BLOCK_BYTES = 128 * 1024

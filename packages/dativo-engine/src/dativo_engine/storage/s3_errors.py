@@ -1,0 +1,85 @@
+"""The page of text that an S3 client says, as one line that names what to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from dativo_engine.errors import AuthenticationError, ConnectionFailedError, DativoError, FatalError, RetryableError
+
+# Both clients' words: the codes as the protocol has them, and as the C++ SDK spells them. A request without a body in
+# its answer, as HEAD is, has the number only.
+_NO_FILE = re.compile(r"NoSuchKey|NO_SUCH_KEY|NoSuchUpload|RESOURCE_NOT_FOUND|\b404\b|[Pp]ath does not exist")
+_NO_BUCKET = re.compile(r"NoSuchBucket|NO_SUCH_BUCKET|Invalid bucket name")
+_KEYS = "target.connection.s3.access_key_id and secret_access_key"
+
+Row = tuple[str | re.Pattern[str], type[DativoError], str]
+# The first that fits says what to do. `place` is the store, `cause` the SDK's own words without their preamble.
+_MEANINGS: Sequence[Row] = (
+    (
+        r"Unable to locate credentials|[Pp]artial credentials|config profile .* could not be found",
+        AuthenticationError,
+        f"there are no credentials for {{place}}; set {_KEYS}, or give the machine a profile or a role",
+    ),
+    (
+        r"ExpiredToken|TokenRefreshRequired|EXPIRED_TOKEN",
+        AuthenticationError,
+        "the store refuses the credentials: the session token of {place} has expired; get a new one",
+    ),
+    (
+        r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE",
+        AuthenticationError,
+        f"the store refuses the credentials: {{place}} does not know them; check {_KEYS}",
+    ),
+    (_NO_BUCKET, FatalError, "{place} has no such bucket; check target.connection.s3.bucket"),
+    (
+        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|\b301\b",
+        FatalError,
+        "the bucket is in another region; set target.connection.s3.region",
+    ),
+    (
+        r"AccessDenied|ACCESS_DENIED|\b403\b",
+        AuthenticationError,
+        f"the store refuses the credentials: {{place}} forbids it (403); check {_KEYS}, and what they may do",
+    ),
+    (r"SlowDown|InternalError|ServiceUnavailable|\(5\d\d\)", RetryableError, "{place} failed: {cause}"),
+)
+
+
+@contextmanager
+def told(location: str, place: str, *, missing_ok: bool = False) -> Generator[None]:
+    """Turn what the clients raise into errors of ours.
+
+    Raises:
+        FileNotFoundError: there is no such object; not if `missing_ok`.
+        DativoError: see `explained`.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        answer, status = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+        said = f"{answer.get('Code', '')} ({status.get('HTTPStatusCode', '')}): {answer.get('Message', '')}"
+    except (BotoCoreError, OSError) as error:
+        said = str(error)
+    else:
+        return
+    if not _NO_FILE.search(said) or _NO_BUCKET.search(said):
+        raise explained(said, location, place)
+    if not missing_ok:
+        message = f"{location}: there is no such object"
+        raise FileNotFoundError(message)
+
+
+def explained(said: str, location: str, place: str) -> DativoError:
+    """What the store `said` about a location, as the error that tells what to do next."""
+    found = ((kind, told) for words, kind, told in _MEANINGS if re.search(words, said))
+    kind, meaning = next(found, (ConnectionFailedError, "{place} can't be reached or hung up: {cause}"))
+    return kind(f"{location}: {meaning.format(place=place, cause=_cause(said))}")
+
+
+def _cause(said: str) -> str:
+    found = re.search(r"curlCode: \d+, ([^\n;]*)", said)
+    return (found[1] if found else said.rpartition("): ")[2] or said).strip().split("\n")[0][:200]
