@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services check test test-kill test-laws format schemas bench-csv bench-merge bench-start clean
+.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas bench-csv bench-merge bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,9 @@ test: setup ## Every test that this machine can run
 
 test-kill: setup ## Half a thousand kills and more, each followed by a run again; writes a report
 	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
+
+test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what is read again, and what is seen
+	DATIVO_RESUME_ROWS=20000000 $(BIN)/pytest -q --timeout 0 tests/chaos/test_resume.py
 
 test-laws: setup ## The laws of enforcement, merge, chunking and interleaving, on 10,000 examples and more; says how many
 	DATIVO_EXAMPLES=10000 $(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-show-statistics -k "laws or any_" \
