@@ -16,12 +16,14 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
-from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.locations import local_path
+from dativo_engine.catalogs import open_catalog, warehouse_location
+from dativo_engine.catalogs.locations import canonical, file_location
+from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.iceberg import IcebergCommitter
 from dativo_engine.commits.publication import Direct
 from dativo_engine.commits.quarantine import Quarantine
 from dativo_engine.interfaces import Committer
+from dativo_engine.storage import Storage
 
 ORDERS = TableName(("acme",), "orders")
 CUSTOMERS = TableName(("acme",), "customers")
@@ -119,26 +121,30 @@ class CommitWorld:
         batches = Quarantine(job, ORDERS, open_catalog(job)).rows()
         return [record for batch in batches for record in batch.column("record").to_pylist()]
 
-    def leftovers(self) -> list[Path]:
-        """Data files in a local warehouse that no snapshot names, and what jobs noted of their staged files."""
-        state = self.root / "state" / "acme"
-        named = {
-            path for name in (ORDERS, CUSTOMERS) for table in (name, name.quarantine) for path in self._named(table)
-        }
-        return [path for path in state.rglob("*.parquet") if path not in named] + [*state.rglob("*.staged")]
+    def leftovers(self) -> list[str]:
+        """Data files that no snapshot names, uploads nobody finished, and what jobs noted of their staged files."""
+        job = self.job()
+        names = [table for name in (ORDERS, CUSTOMERS) for table in (name, name.quarantine)]
+        named = {path for name in names for path in self._named(name)}
+        staged = file_location(job.tenant.staged_folder("any").parent)
+        storage = Storage(open_catalog(job).properties)
+        files = {file for folder in (warehouse_location(job), staged) for file in storage.find(folder)}
+        return sorted(
+            file.location
+            for file in files
+            if file.upload
+            or file.name.endswith((".staged", ".part"))
+            or (file.name.endswith(".parquet") and canonical(file.location) not in named)
+        )
 
     def cursor(self, job: ResolvedJob, name: TableName = ORDERS) -> object:
         """Where the job's next run would start."""
         stamp = self.open_committer(job, run_id="look").last()[name]
         return None if stamp is None or name.table not in stamp.cursors else stamp.cursors[name.table].value["at"]
 
-    def _named(self, name: TableName) -> set[Path]:
+    def _named(self, name: TableName) -> set[str]:
         table = self.table(name)
-        return (
-            set()
-            if table is None
-            else {local_path(path) for path in table.inspect.all_files().column("file_path").to_pylist()}
-        )
+        return set() if table is None else {canonical(path) for path in referenced_paths(table.metadata, table.io)}
 
     def _target(self, mode: Mode) -> ResolvedTarget:
         return ResolvedTarget(
