@@ -45,6 +45,7 @@ CONNECTORS: Mapping[str, Connector] = MappingProxyType(
         "parquet": Connector(
             "dativo_engine.sources.parquet.source:ParquetSource", "dativo_engine.sources.parquet.spec:SPEC"
         ),
+        "rest": Connector("dativo_engine.sources.rest.source:RestSource", "dativo_engine.sources.rest.spec:SPEC"),
     }
 )
 

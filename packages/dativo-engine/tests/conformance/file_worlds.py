@@ -6,9 +6,10 @@ import json
 import socket
 import threading
 from abc import abstractmethod
+from collections.abc import Iterator
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +37,19 @@ CONTRACT = SchemaObject(
     ),
 )
 PASSWORD = "S3cret/key+with=signs"
+
+
+def make_rows(numbers: Iterator[int], rows: int) -> pa.Table:
+    """Rows with these ids, all different."""
+    ids = list(islice(numbers, rows))
+    columns = [
+        ids,
+        [None if row % 7 == 0 else f'Ann, "{row}"' for row in ids],
+        [row / 4 for row in ids],
+        [date(2024, 1, 1) + timedelta(row % 366) for row in ids],
+        [f"of row {row}, {'x' * 1000}" for row in ids],
+    ]
+    return pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, COLUMNS, strict=True)], schema=COLUMNS)
 
 
 class Forbidding(BaseHTTPRequestHandler):
@@ -67,12 +81,12 @@ class FileWorld(SourceWorld):
         return self._reading(str(self.folder / "data"), incremental=incremental, memory_bytes=memory_bytes)
 
     def put(self, rows: int) -> pa.Table:
-        table = self._make(rows)
+        table = make_rows(self._rows, rows)
         self.write(table, self._next_path())
         return table
 
     def rewrite(self) -> None:
-        self.write(self._make(2), self._path())
+        self.write(make_rows(self._rows, 2), self._path())
 
     def break_it(self, how: Damage) -> SourceSettings:
         if how == "missing":
@@ -112,19 +126,6 @@ class FileWorld(SourceWorld):
             incremental=Incremental(strategy="file_modified_time") if incremental else None,
             rereads_changed_files=True,
             memory_bytes=memory_bytes,
-        )
-
-    def _make(self, rows: int) -> pa.Table:
-        ids = [next(self._rows) for _ in range(rows)]
-        columns = [
-            ids,
-            [None if row % 7 == 0 else f'Ann, "{row}"' for row in ids],
-            [row / 4 for row in ids],
-            [date(2024, 1, 1) + timedelta(row % 366) for row in ids],
-            [f"of row {row}, {'x' * 1000}" for row in ids],
-        ]
-        return pa.Table.from_arrays(
-            [pa.array(c, f.type) for c, f in zip(columns, COLUMNS, strict=True)], schema=COLUMNS
         )
 
     def _next_path(self) -> Path:

@@ -5,8 +5,10 @@ from pathlib import Path
 from dativo_engine.sources.csv.spec import SPEC as CSV
 from dativo_engine.sources.jsonl.spec import SPEC as JSONL
 from dativo_engine.sources.parquet.spec import SPEC as PARQUET
+from dativo_engine.sources.rest.spec import SPEC as REST
 from dativo_engine.testing import SourceConformance, SourceWorld
 from file_worlds import CsvWorld, JsonlWorld, ParquetWorld
+from rest_world import RestWorld
 
 
 class TestCsv(SourceConformance):
@@ -28,3 +30,10 @@ class TestParquet(SourceConformance):
 
     def open_world(self, folder: Path) -> SourceWorld:
         return ParquetWorld(folder)
+
+
+class TestRest(SourceConformance):
+    spec = REST
+
+    def open_world(self, folder: Path) -> SourceWorld:
+        return RestWorld(folder)

@@ -45,7 +45,7 @@ KEY = "sk_secret+/1234567890"
         (Reply({}, 503), ServerError, 3, "503 Service Unavailable"),
         (Reply({}, 401), AuthenticationError, 1, "check source.credentials"),
         (Reply({"error": "no access"}, 403), PermissionDeniedError, 1, "'no access'"),
-        (Reply({}, 404), GoneError, 1, "check source.options.base_url"),
+        (Reply({}, 404), GoneError, 1, "check source.connection.base_url"),
         (Reply({"error": {"message": "No such cursor: cus_1"}}, 400), RequestRefusedError, 1, "No such cursor: cus_1"),
         (Reply({"data": [1]}, cut=4), ConnectionFailedError, 3, "hung up before the answer was complete"),
         (Reply({"data": []}, after=0.8), ConnectionFailedError, 3, "sent nothing for 0.5 s"),

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urljoin
 
 from dativo_engine.errors import MalformedAnswerError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dativo_engine.rest.client import Client
 
+T = TypeVar("T")
 MOST_EMPTY_PAGES = 100
 LONGEST_PLACE = 60
 _LINK = re.compile(r"<([^>]*)>\s*((?:;\s*[^,;=]+=(?:\"[^\"]*\"|[^,;]*))*)")
@@ -243,14 +244,27 @@ def pages(
     asked = paginator.first(request)
     page = client.fetch(asked, read=read)
     yield page
-    watch = _Watch(asked, page)
     known = paginator.rest(asked, page) if width > 1 and isinstance(paginator, Foreseeing) else None
-    if known is not None:
-        with closing(in_order((partial(client.fetch, it, read=read) for it in known), width=width)) as others:
-            for page in others:
-                watch.after(page)
-                yield page
+    if known is None:
+        yield from following_pages(client, asked, page, paginator, read=read)
         return
+    watch = _Watch(asked, page)
+    with closing(in_order((partial(client.fetch, it, read=read) for it in known), width=width)) as others:
+        for page in others:
+            watch.after(page)
+            yield page
+
+
+def following_pages(
+    client: Client, asked: Request, page: Page, paginator: Paginator, *, read: Callable[[Answer], Page]
+) -> Generator[Page]:
+    """The pages after one that `asked` was answered with, one after the other.
+
+    Raises:
+        MalformedAnswerError: the list has no end, or a page can't be read.
+        DativoError: as `Client.fetch`.
+    """
+    watch = _Watch(asked, page)
     while (upcoming := paginator.following(asked, page)) is not None:
         watch.before(upcoming)
         asked, page = upcoming, client.fetch(upcoming, read=read)
@@ -258,11 +272,11 @@ def pages(
         yield page
 
 
-def in_order(calls: Iterable[Callable[[], Page]], *, width: int) -> Generator[Page]:
+def in_order(calls: Iterable[Callable[[], T]], *, width: int) -> Generator[T]:
     """What the calls answer, in their order, at most `width` of them under way or waiting to be taken."""
     upcoming = iter(calls)
     with ThreadPoolExecutor(width, thread_name_prefix="dativo-rest") as threads:
-        waiting: deque[Future[Page]] = deque(threads.submit(call) for call in islice(upcoming, width))
+        waiting: deque[Future[T]] = deque(threads.submit(call) for call in islice(upcoming, width))
         try:
             while waiting:
                 yield waiting.popleft().result()

@@ -44,6 +44,6 @@ class Service:
     auth: Auth = field(default_factory=anonymous)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     setting: str = "source.credentials"
-    base_url_setting: str = "source.options.base_url"
+    base_url_setting: str = "source.connection.base_url"
     rate_headers: Sequence[RateHeaders] = STANDARD_HEADERS
     patience: Patience = field(default_factory=Patience)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from urllib.parse import urljoin
 
 import httpx
@@ -48,6 +50,7 @@ class Transport:
         _refuse_metadata(self._base.host, str(self._base.copy_with(query=None)))
         patience = service.patience
         self._http = httpx.Client(
+            verify=_trusted(),
             timeout=httpx.Timeout(patience.read, connect=patience.connect),
             headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "dativo"},
             follow_redirects=False,
@@ -163,6 +166,12 @@ class Transport:
         except httpx.DecodingError as error:
             message = f"{asked}: the answer is not compressed as it says: {_cause(error)}"
             raise MalformedAnswerError(message) from error
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificate authorities of `SSL_CERT_FILE`, else certifi's. Reading them takes longer than many a request."""
+    return httpx.create_ssl_context()
 
 
 def _asked(request: Request, url: httpx.URL) -> str:
