@@ -20,6 +20,7 @@ from dativo_engine.commits.publication import Direct
 from dativo_engine.commits.quarantine import with_run
 from dativo_engine.contracts.rejected import REJECTED_SCHEMA
 from dativo_engine.interfaces import CommitResult, Cursor, LateRows, StagedFile, Stamp, TableLayout
+from dativo_engine.storage import Storage
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import to_bytes
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -103,9 +104,11 @@ def write_file(layout: TableLayout, run_id: str, rows: pa.Table, number: int = 0
     """A data file with field ids and the bounds of its top-level columns, as the writer makes them."""
     arrow = schema_to_pyarrow(layout.schema)
     name = f"{run_id}-{number}-{token_hex(4)}.parquet"
-    path = Path(layout.location.removeprefix("file://")) / "data" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows.cast(arrow), path)
+    path = f"{layout.location}/data/{name}"
+    file = Storage(layout.io_properties).create(path)
+    pq.write_table(rows.cast(arrow), file.sink)
+    size = file.sink.tell()
+    file.finish()
     bounds: dict[str, dict[int, bytes]] = {"lower": {}, "upper": {}}
     for column in layout.schema.fields:
         values = [value for value in rows[column.name].to_pylist() if value is not None]
@@ -114,9 +117,9 @@ def write_file(layout: TableLayout, run_id: str, rows: pa.Table, number: int = 0
             bounds["upper"][column.field_id] = to_bytes(column.field_type, max(values))
     return StagedFile(
         table=layout.table,
-        path=f"file://{path}",
+        path=path,
         rows=rows.num_rows,
-        size=path.stat().st_size,
+        size=size,
         spec_id=layout.spec.spec_id,
         value_counts={column.field_id: rows.num_rows for column in layout.schema.fields},
         null_value_counts={column.field_id: rows[column.name].null_count for column in layout.schema.fields},
