@@ -2,7 +2,8 @@
 
 python -m tools.services nessie > services.env
 
-Prints their settings as the lines of an environment file, once all of them answer. Nessie brings the S3 of its tables.
+Prints their settings as the lines of an environment file, once all of them answer. The catalogues nessie and
+iceberg-rest bring the S3 of their tables.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 
 from tools.services.nessie import nessie
+from tools.services.postgres import postgres
 from tools.services.seaweedfs import seaweedfs
 
-SERVICES = ("seaweedfs", "nessie")
+SERVICES = ("seaweedfs", "nessie", "iceberg-rest", "postgres")
+TABLE_BUCKET = "tables"
 
 
 def main() -> None:
@@ -38,10 +41,18 @@ def main() -> None:
 
 def start(names: Collection[str], started: ExitStack) -> Iterator[Mapping[str, str]]:
     """The variables of each server, once it answers; `started` stops them."""
+    if "postgres" in names:
+        yield started.enter_context(postgres()).environment()
+    if not {"seaweedfs", "nessie", "iceberg-rest"} & set(names):
+        return
     s3 = started.enter_context(seaweedfs())
     yield s3.environment()
     if "nessie" in names:
         yield started.enter_context(nessie(s3)).environment()
+    if "iceberg-rest" in names:
+        # SeaweedFS's own: it honours the requirements of a commit, which the tests of the fence rely on.
+        s3.make_table_bucket(TABLE_BUCKET)
+        yield s3.rest_environment(TABLE_BUCKET)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from collections.abc import Generator
 import pytest
 
 from tools.services import nessie as nessie_server
+from tools.services import postgres as postgres_server
 from tools.services import seaweedfs
 from tools.services.nessie import NessieServer
+from tools.services.postgres import PostgresServer
 from tools.services.seaweedfs import S3Server
 
 
@@ -26,6 +28,14 @@ def nessie(s3: S3Server) -> Generator[NessieServer]:
     """Nessie, its tables in the bucket `lake` of `s3`. A test that uses it keeps to branches of its own."""
     _skip_without(nessie_server.missing())
     with nessie_server.nessie(s3) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[PostgresServer]:
+    """PostgreSQL. A test that uses it keeps to namespaces and tables of its own."""
+    _skip_without(postgres_server.missing())
+    with postgres_server.postgres() as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""SeaweedFS: an S3 that checks signatures."""
+"""SeaweedFS: an S3 that checks signatures, and an Iceberg REST catalogue for its table buckets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import boto3
 from botocore.config import Config
@@ -20,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tools.services.ports import GRPC_DISTANCE, free_ports
 from tools.services.process import Process, running, service_folder
 
+REGION = "us-east-1"
 PROBE = "dativo-probe"
 CLIENT = Config(connect_timeout=1, read_timeout=10, retries={"total_max_attempts": 1})
 
@@ -29,6 +31,8 @@ class S3Server:
     """A running S3 and the keys that open it.
 
     Attributes:
+        iceberg: its Iceberg REST catalogue. A table bucket is the warehouse `s3://<bucket>` there; a token is got by
+            OAuth2 with the keys as the client.
         powerless_key_id: a key, with the same secret, that is known and may do nothing.
         process: to be killed, and started again with `answers`; None: it is not ours.
     """
@@ -37,6 +41,7 @@ class S3Server:
     access_key_id: str
     secret_access_key: str
     powerless_key_id: str = "powerless"
+    iceberg: str = ""
     process: Process | None = field(default=None, repr=False)
 
     def environment(self) -> Mapping[str, str]:
@@ -45,12 +50,24 @@ class S3Server:
             "S3_ENDPOINT": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-            "AWS_REGION": "us-east-1",
+            "AWS_REGION": REGION,
+        }
+
+    def rest_environment(self, bucket: str) -> Mapping[str, str]:
+        """How a table bucket's catalogue is reached."""
+        return {
+            "ICEBERG_REST_URI": self.iceberg,
+            "ICEBERG_REST_WAREHOUSE": f"s3://{bucket}",
+            "ICEBERG_REST_CREDENTIAL": f"{self.access_key_id}:{self.secret_access_key}",
         }
 
     def make_bucket(self, name: str) -> None:
         """Create a bucket."""
         self._client().create_bucket(Bucket=name)
+
+    def make_table_bucket(self, name: str) -> None:
+        """Create a bucket of tables, which its Iceberg REST catalogue shows."""
+        self._client("s3tables").create_table_bucket(name=name)
 
     def ensure_bucket(self, name: str) -> None:
         """Create a bucket if there is none of that name."""
@@ -76,13 +93,13 @@ class S3Server:
             return False
         return True
 
-    def _client(self):  # noqa: ANN202 boto3 makes its classes while it runs
+    def _client(self, service: Literal["s3", "s3tables"] = "s3"):  # noqa: ANN202 boto3 makes its classes while it runs
         return boto3.client(
-            "s3",
+            service,
             endpoint_url=self.endpoint,
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
-            region_name="us-east-1",
+            region_name=REGION,
             config=CLIENT,
         )
 
@@ -109,7 +126,7 @@ def seaweedfs() -> Generator[S3Server]:
     if weed is None:
         raise RuntimeError(missing())
     master, volume, filer, s3, iceberg, lance = free_ports(6)
-    server = S3Server(f"http://127.0.0.1:{s3}", "dativo", secrets.token_hex(16))
+    server = S3Server(f"http://127.0.0.1:{s3}", "dativo", secrets.token_hex(16), iceberg=f"http://127.0.0.1:{iceberg}")
     with service_folder("seaweedfs") as folder:
         keys = folder / "s3.json"
         keys.write_text(json.dumps(_identities(server)))

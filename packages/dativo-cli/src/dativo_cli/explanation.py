@@ -119,7 +119,8 @@ def _validation(job: ResolvedJob) -> str:
 
 
 def _branch(job: ResolvedJob) -> str:
-    return "none: the embedded catalogue has no branches" if job.target.connection is None else job.target.branch
+    kind = job.target.catalog
+    return job.target.branch if kind == "nessie" else f"none: the {kind} catalogue has no branches"
 
 
 def _retries(job: ResolvedJob) -> str:

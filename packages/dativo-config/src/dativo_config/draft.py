@@ -19,6 +19,7 @@ from dativo_config.nodes import ValuePath
 from dativo_config.problems import Problem, closest, one_of
 from dativo_config.project import Project
 from dativo_config.streams import DraftStream, named_streams
+from dativo_config.target_connection import complete
 from dativo_config.tenancy import Tenant
 from dativo_config.validate import Block, value_at
 from dativo_config.walls import Walls
@@ -36,7 +37,8 @@ class Draft:
     Attributes:
         name: the job's own name: `name`, else the file's stem.
         incremental: the job's, with the recipe's defaults filled in.
-        target_connection: the job's, else the target recipe's.
+        target_connection: the job's, completed by the target recipe's and by variables; None: the embedded
+            catalogue, in the state folder.
         files: what the job is made of: a problem in one of them is a problem of the job.
     """
 
@@ -61,6 +63,11 @@ class Draft:
     def path(self) -> Path:
         """The job file."""
         return self.document.path
+
+    @property
+    def named_catalog(self) -> str | None:
+        """What the job, or its target recipe, names as the catalogue; it may be wrong."""
+        return self.job.target.catalog or (self.target_recipe.recipe.catalog if self.target_recipe else None)
 
     @property
     def document(self) -> Document:
@@ -184,9 +191,12 @@ class _Drafting:
             self._tell(("target_connector",), f"expected {one_of(TARGET_CONNECTORS)}, found {found}", hint)
 
     def _target_connection(self, recipe: RecipeFile | None) -> Connection | None:
-        if self.job.target.connection is not None or recipe is None or not recipe.recipe.connection_template:
-            return self.job.target.connection
-        return self.library.read(Block(Connection, recipe.opened, ("connection_template",)))
+        template = None
+        if recipe is not None and recipe.recipe.connection_template:
+            template = self.library.read(Block(Connection, recipe.opened, ("connection_template",)))
+        catalog = self.job.target.catalog or (recipe.recipe.catalog if recipe else None)
+        own, environment = self.job.target.connection, self.library.environment
+        return complete(own, template, catalog=catalog, environment=environment)
 
     def _block(
         self, spec: ConnectorSpec | None, name: str, recipe: RecipeFile | None, model: type[_Model] | None

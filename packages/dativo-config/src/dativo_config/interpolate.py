@@ -108,7 +108,11 @@ def resolve_secrets(job: ResolvedJob, secrets: Secrets) -> tuple[ResolvedJob, fr
         credentials=resolver.of(job.credentials),
         connection=resolver.of(job.connection),
         streams=tuple(replace(stream, inputs=resolver.of(stream.inputs)) for stream in job.streams),
-        target=replace(job.target, connection=resolver.of(job.target.connection)),
+        target=replace(
+            job.target,
+            connection=resolver.of(job.target.connection),
+            warehouse=resolver.of(job.target.warehouse),  # the bucket may come from a secret
+        ),
     )
     return resolved, frozenset(resolver.values - {""})
 

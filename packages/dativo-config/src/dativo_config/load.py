@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from dativo_config.crosscheck.catalog import check_catalog
 from dativo_config.crosscheck.meeting import Feed, check_job_names, check_meetings, feeds, table_of
 from dativo_config.crosscheck.names import check_names
 from dativo_config.crosscheck.schedules import check_schedules
@@ -214,6 +215,7 @@ def _cross_checks(draft: Draft, shared: Shared, settings: LoadSettings) -> Itera
     yield from check_names(draft, tenant_id=settings.tenant_id, shared=shared)
     yield from check_source(draft, walls=_walls(draft, shared), cloud=settings.mode == "cloud")
     yield from check_target(draft)
+    yield from check_catalog(draft)
     yield from check_secret_places(draft)
 
 

@@ -83,7 +83,7 @@ def _target(draft: Draft) -> ResolvedTarget:
         mode_reason=chosen.reason,
         connection=draft.target_connection,
         branch=target.branch or draft.tenant.default_branch,
-        warehouse=target.warehouse or "",
+        warehouse=_warehouse(draft),
         partitioning=tuple(partitioning or ()),
         sort_order=tuple(target.sort_order or ()),
         deletes="soft" if soft else "ignore" if target.deletes == "ignore" else "hard",
@@ -94,6 +94,15 @@ def _target(draft: Draft) -> ResolvedTarget:
         checkpoint=target.checkpoint,
         properties=_properties(draft),
     )
+
+
+def _warehouse(draft: Draft) -> str:
+    own, store = draft.job.target.warehouse, draft.target_connection and draft.target_connection.store
+    if own is not None:
+        return (own if "://" in own else str(draft.project.resolve(own))).rstrip("/")
+    if store is None:
+        return ""
+    return "/".join(part for part in (f"s3://{store.bucket}", (store.prefix or "").strip("/")) if part)
 
 
 def _properties(draft: Draft) -> dict[str, str]:
@@ -131,6 +140,7 @@ def _digest(draft: Draft) -> str:
         "options": draft.options.model_dump(mode="json") if draft.options else None,
         "connection": draft.connection.model_dump(mode="json") if draft.connection else None,
         "incremental": draft.incremental.model_dump(mode="json") if draft.incremental else None,
+        "target": draft.target_connection.model_dump(mode="json") if draft.target_connection else None,
         "contract": draft.contract.document.value if draft.contract else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -19,8 +19,6 @@ Path: TypeAlias = tuple[str | int, ...]
 NOT_AVAILABLE = "not available in this version"
 NOT_YET = "not available yet in this version"
 
-EMBEDDED_CATALOG = "embedded"
-
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -52,16 +50,18 @@ def _other_than(*names: str) -> Callable[[JsonValue], bool]:
     return lambda value: isinstance(value, str) and value not in names
 
 
-def _remote(value: JsonValue) -> bool:
-    return isinstance(value, str) and re.match(r"[a-z][a-z0-9+.-]*://", value) is not None and value[:5] != "file:"
+def _in_another_cloud(value: JsonValue) -> bool:
+    return isinstance(value, str) and re.match(r"(?:abfss?|wasbs?|adls?|az|gs|gcs|hdfs)://", value) is not None
 
 
 _SOURCES = _one_of("postgres", "mysql", "google_sheets", "google_drive_csv", "markdown_kv")
 _TARGETS = _one_of("parquet", "s3", "minio", "azure", "gcs", "local", "markdown_kv")
+_LATER = _one_of("glue", "aws_glue", "hive")
+_STORE = f"this kind of store is {NOT_AVAILABLE}"
 _LOAD_FILES = "load csv, jsonl or parquet files"
 _NATIVE = "leave it out; sources are read by dativo itself"
 _WRITE_ICEBERG = "target_connector: iceberg"
-_EMBEDDED = "leave out target.connection for the embedded catalogue"
+_CATALOGS = "write nessie, rest or sql, with s3 as store, or nothing for the embedded catalogue"
 _DATABASES = f"it belongs to databases; {_LOAD_FILES}"
 
 _ROWS: Sequence[_Row] = (
@@ -108,18 +108,22 @@ _ROWS: Sequence[_Row] = (
     # What branches of a catalogue will bring.
     _Row("job", "target.publish", "leave it out; the embedded catalogue has no branches", _any, NOT_YET),
     _Row("job", "target.audit", "leave it out; the embedded catalogue has no branches", _any, NOT_YET),
-    # What the remote catalogues and warehouses will bring.
-    *(
-        _Row("job", f"target.connection.{name}", _EMBEDDED, _any, NOT_YET)
-        for name in ("nessie", "rest", "sql", "s3", "minio")
+    *(_Row("job", f"target.connection.{name}", _CATALOGS, _any) for name in ("glue", "hive", "azure", "adls", "gcs")),
+    _Row(
+        "job",
+        "target.catalog",
+        _CATALOGS,
+        _one_of("glue", "aws_glue", "hive"),
+        f"the catalogue {{}} is {NOT_AVAILABLE}",
     ),
-    _Row("job", "target.catalog", "leave it out for the embedded catalogue", _other_than(EMBEDDED_CATALOG), NOT_YET),
-    _Row("job", "target.warehouse", "leave it out; tables lie in the state folder", _remote, NOT_YET),
-    *(
-        _Row("recipe", f"connection_template.{name}", _EMBEDDED, _any, NOT_YET)
-        for name in ("nessie", "rest", "sql", "s3", "minio")
+    _Row(
+        "job",
+        "target.warehouse",
+        "write s3://bucket/folder",
+        _in_another_cloud,
+        f"this kind of store is {NOT_AVAILABLE}",
     ),
-    _Row("recipe", "catalog", "leave it out for the embedded catalogue", _other_than(EMBEDDED_CATALOG), NOT_YET),
+    _Row("recipe", "catalog", _CATALOGS, _LATER, f"the catalogue {{}} is {NOT_AVAILABLE}"),
 )
 
 

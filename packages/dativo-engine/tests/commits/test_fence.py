@@ -11,7 +11,7 @@ from commit_child import CONFLICT, Task, start
 from commit_support import ORDERS, Run, cursor_of, load, make_job, stored, stored_rows
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.embedded import EmbeddedCatalog
+from dativo_engine.catalogs.database import DatabaseCatalog
 from dativo_engine.errors import CommitConflictError, CommitStateUnknownError
 from pyiceberg.exceptions import CommitStateUnknownException
 from pyiceberg.table import CommitTableResponse, Table
@@ -94,7 +94,7 @@ def test_a_schema_that_changed_meanwhile_sends_the_run_back_to_plan(job: Resolve
     run.committer.abandon()
 
 
-class FlakyCatalog(EmbeddedCatalog):
+class FlakyCatalog(DatabaseCatalog):
     """Loses the answers to its first commits: before they happened, or after."""
 
     before: int = 0

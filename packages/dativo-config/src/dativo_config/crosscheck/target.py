@@ -22,7 +22,6 @@ def check_target(draft: Draft) -> Iterator[Problem]:
     yield from _mode(draft)
     yield from _layout(draft)
     yield from _deletes(draft)
-    yield from _warehouse(draft)
 
 
 def _mode(draft: Draft) -> Iterator[Problem]:
@@ -123,14 +122,3 @@ def _deletes(draft: Draft) -> Iterator[Problem]:
             )
             hint = closest(soft["column"], [item.column for item in stream.schema.properties])
             yield draft.problem(("target", "deletes"), message, hint=hint)
-
-
-def _warehouse(draft: Draft) -> Iterator[Problem]:
-    warehouse = draft.job.target.warehouse
-    if warehouse is None or draft.target_connection is not None:
-        return
-    at = ("target", "warehouse")
-    folder = draft.tenant.warehouse_folder
-    if "://" in warehouse or not draft.project.resolve(warehouse).resolve().is_relative_to(folder.resolve()):
-        hint = "leave it out, or name a folder below it"
-        yield draft.problem(at, "the embedded catalogue keeps tables under the tenant's state folder only", hint=hint)

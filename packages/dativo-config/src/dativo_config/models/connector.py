@@ -88,7 +88,9 @@ class Recipe(Model):
     credentials: RecipeCredentials | None = Field(default=None, description="Where credentials are found.")
     incremental: RecipeIncremental | None = Field(default=None, description="Defaults for jobs that name no strategy.")
     rate_limits: RateLimits | None = Field(default=None, description="Bounds on requests for jobs that set none.")
-    connection_template: dict[str, JsonValue] = Field(default={}, description="Defaults of `source.connection`.")
+    connection_template: dict[str, JsonValue] = Field(
+        default={}, description="Defaults of `source.connection`; in the recipe of a target, of `target.connection`."
+    )
     options: dict[str, JsonValue] = Field(default={}, description="Defaults of `source.options`.")
     catalog: str | None = Field(default=None, description="Default of `target.catalog`.")
     file_format: Literal["parquet"] | None = Field(default=None, description="Default of `target.file_format`.")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
 
 Mode = Literal["append", "merge", "replace"]
+CatalogKind = Literal["embedded", "nessie", "rest", "sql"]
 
 
 class Model(BaseModel):
@@ -104,53 +105,89 @@ class Source(Model):
 
 
 class NessieConnection(Model):
-    """A Nessie server; `uri` is its root or its Iceberg REST endpoint."""
+    """A Nessie server, on whose branches the tables are."""
 
-    uri: str = Field(description="The server, or its Iceberg REST endpoint.")
+    uri: str = Field(
+        default="", description="The server: its root, `/api/v2` or `/iceberg`; default: the variable NESSIE_URI."
+    )
+    warehouse: str | None = Field(default=None, description="The server's name for the warehouse; default: its own.")
     token: SecretStr | None = Field(default=None, description="Bearer token.")
 
 
 class ObjectStore(Model):
-    """S3 or what speaks its protocol. Without keys the SDK's default chain finds some."""
+    """S3 or what speaks its protocol. Without keys the SDK's default chain finds some: profile, role, token."""
 
-    bucket: str | None = Field(default=None, description="The bucket.")
-    endpoint: str | None = Field(default=None, description="URL of the server; default: AWS.")
+    bucket: str | None = Field(default=None, description="The bucket; default: the variable S3_BUCKET.")
+    endpoint: str | None = Field(
+        default=None, description="URL of the server; default: the variable S3_ENDPOINT, else AWS."
+    )
     prefix: str | None = Field(default=None, description="Folder in the bucket.")
-    region: str | None = Field(default=None, description="The bucket's region.")
+    region: str | None = Field(
+        default=None, description="The bucket's region; default: the variable AWS_REGION, else it is asked for."
+    )
     access_key_id: SecretStr | None = Field(default=None, description="The access key's id.")
     secret_access_key: SecretStr | None = Field(default=None, description="The secret that belongs to it.")
     session_token: SecretStr | None = Field(default=None, description="The session token of temporary keys.")
     path_style_access: bool | None = Field(
-        default=None, description="Bucket in the path (true) or in the host name (false)."
+        default=None,
+        description="Bucket in the path (true) or in the host name (false); default: in the path where there is an "
+        "endpoint.",
     )
 
 
 class RestConnection(Model):
-    """Any Iceberg REST catalogue."""
+    """Any Iceberg REST catalogue. Credentials for the files that it hands out are used where the job has none."""
 
-    uri: str = Field(description="The catalogue.")
+    uri: str = Field(default="", description="The catalogue, without `/v1`.")
     warehouse: str | None = Field(default=None, description="The catalogue's name for the warehouse.")
     token: SecretStr | None = Field(default=None, description="Bearer token.")
-    credential: SecretStr | None = Field(default=None, description="OAuth2 client, `id:secret`.")
-    oauth2_server_uri: str | None = Field(default=None, description="Where tokens are got.")
-    scope: str | None = Field(default=None, description="OAuth2 scope.")
+    credential: SecretStr | None = Field(
+        default=None, description="OAuth2 client, `id:secret`: a token is got with it, and again when it expires."
+    )
+    oauth2_server_uri: str | None = Field(
+        default=None, description="Where tokens are got; default: the catalogue's own `/v1/oauth/tokens`."
+    )
+    scope: str | None = Field(default=None, description="OAuth2 scope; default: catalog.")
     headers: dict[str, SecretStr] = Field(default={}, description="Headers of each request.")
 
 
 class SqlConnection(Model):
-    """A catalogue in a SQL database; `uri` as SQLAlchemy writes it."""
+    """A catalogue in a PostgreSQL database."""
 
-    uri: SecretStr = Field(description="The database, as SQLAlchemy writes it.")
+    uri: SecretStr | None = Field(
+        default=None, description="The database: `postgresql://user:password@host:5432/database`. Required."
+    )
 
 
 class Connection(Model):
-    """Which catalogue and warehouse. Nothing at all means the embedded catalogue in the state folder."""
+    """Which catalogue (one at most) and which store. Nothing at all means both are in the state folder."""
 
     nessie: NessieConnection | None = Field(default=None, description="A Nessie server.")
     rest: RestConnection | None = Field(default=None, description="An Iceberg REST catalogue.")
     sql: SqlConnection | None = Field(default=None, description="A catalogue in a SQL database.")
     s3: ObjectStore | None = Field(default=None, description="Where table files lie.")
-    minio: ObjectStore | None = Field(default=None, description="The same, by the name of one such server.")
+    minio: ObjectStore | None = Field(
+        default=None, description="The same, by the name of one such server; defaults: the variables MINIO_*."
+    )
+
+    @property
+    def catalog(self) -> CatalogKind:
+        """The catalogue that it names; embedded: none."""
+        if self.nessie is not None:
+            return "nessie"
+        if self.rest is not None:
+            return "rest"
+        return "embedded" if self.sql is None else "sql"
+
+    @property
+    def store(self) -> ObjectStore | None:
+        """Where table files lie, by whichever name; None: it says nothing of that."""
+        return self.minio if self.s3 is None else self.s3
+
+    @property
+    def store_place(self) -> str:
+        """How a job names the settings of the store."""
+        return "target.connection.s3" if self.minio is None else "target.connection.minio"
 
 
 class Checkpoint(Model):
@@ -177,13 +214,19 @@ class Target(Model):
         default=None,
         description="What a run does to the table; default: replace, with `incremental` append or merge (by key).",
     )
-    catalog: str | None = Field(default=None, description="The catalogue; `embedded` is the only one.")
+    catalog: str | None = Field(
+        default=None, description="embedded, nessie, rest or sql; default: the one that `connection` names."
+    )
     branch: str | None = Field(default=None, description="Nessie's branch; default: the tenant's id.")
     namespace: str | None = Field(default=None, description="The table's namespace; default: the tenant's id.")
     table: str | None = Field(
         default=None, description="The table's name; default: the contract's `physicalName`, else its object's name."
     )
-    warehouse: str | None = Field(default=None, description="Where tables are created; default: the state folder.")
+    warehouse: str | None = Field(
+        default=None,
+        description="Where tables are created: `s3://bucket/folder`; default: the connection's bucket and prefix, and "
+        "without one the state folder.",
+    )
     file_format: Literal["parquet"] = Field(default="parquet", description="The format of data files.")
     partitioning: list[str] | None = Field(
         default=None, description="Iceberg transforms: identity, year, month, day, hour, bucket(n, c), truncate(n, c)."
@@ -193,7 +236,7 @@ class Target(Model):
     )
     engine: Engine | None = Field(default=None, description="Which process writes.")
     connection: Connection | None = Field(
-        default=None, description="Catalogue and warehouse; default: the embedded catalogue."
+        default=None, description="Catalogue and store; default: the embedded catalogue, on this machine's disk."
     )
     properties: dict[str, str] = Field(default={}, description="Table properties.")
     parquet_target_size_mb: float | None = Field(

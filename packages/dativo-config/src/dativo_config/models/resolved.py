@@ -11,7 +11,16 @@ from pydantic import BaseModel
 
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, SchemaObject
-from dativo_config.models.job import Checkpoint, Connection, Incremental, Job, Mode, RateLimits, RetryConfig
+from dativo_config.models.job import (
+    CatalogKind,
+    Checkpoint,
+    Connection,
+    Incremental,
+    Job,
+    Mode,
+    RateLimits,
+    RetryConfig,
+)
 from dativo_config.project import Project
 from dativo_config.tenancy import Tenant
 from dativo_config.walls import Walls
@@ -57,9 +66,10 @@ class ResolvedTarget:
     """How and where the streams' rows are written, every default filled in.
 
     Attributes:
-        connection: None: the embedded catalogue in the tenant's state folder.
+        connection: the catalogue and the store; None: both are in the tenant's state folder.
         branch: Nessie's branch; catalogues without branches ignore it.
-        warehouse: the location tables are created under; empty: the catalogue's own default.
+        warehouse: the location tables are created under, `s3://bucket/folder` without a slash at its end, or a
+            local folder; empty: the warehouse in the tenant's state folder.
         partitioning: Iceberg transforms, `day(created)`.
         sort_order: `created desc`, `bucket(16, id)`.
         soft_delete_column: set where `deletes` is `soft(column)`.
@@ -81,6 +91,11 @@ class ResolvedTarget:
     on_changed_file: Literal["error", "ignore"]
     checkpoint: Checkpoint | None
     properties: Mapping[str, str]
+
+    @property
+    def catalog(self) -> CatalogKind:
+        """Which kind of catalogue holds the tables."""
+        return "embedded" if self.connection is None else self.connection.catalog
 
 
 @dataclass(frozen=True, slots=True)

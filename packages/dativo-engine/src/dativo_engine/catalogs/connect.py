@@ -5,23 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dativo_engine.catalogs.warehouse import file_properties, warehouse_location
-from dativo_engine.errors import FatalError
 
 if TYPE_CHECKING:
     from dativo_config.models.resolved import ResolvedJob
     from pyiceberg.catalog import Catalog
 
 
-def open_catalog(job: ResolvedJob) -> Catalog:
+def open_catalog(job: ResolvedJob, *, branch: str = "") -> Catalog:
     """The catalogue that holds a job's tables; the embedded one is made on demand.
 
+    Args:
+        branch: of Nessie; empty: the one that the job writes to.
+
     Raises:
-        FatalError: the job names a catalogue that this version can't open.
+        AuthenticationError: it refuses the credentials.
+        ConnectionFailedError, RetryableError: it can't be reached, or is busy or out of order.
+        FatalError: it is not there, or is something else.
     """
-    connection = job.target.connection
-    if connection is not None and (connection.nessie or connection.rest or connection.sql):
-        message = f"{job.path}: target.connection: only the embedded catalogue is available in this version"
-        raise FatalError(message)
+    connection, files = job.target.connection, file_properties(job)
+    if connection is not None and connection.nessie is not None:
+        from dativo_engine.catalogs.nessie import open_branch
+
+        return open_branch(connection.nessie, branch or job.target.branch, files=files)
+    if connection is not None and connection.rest is not None:
+        from dativo_engine.catalogs.rest import open_rest
+
+        return open_rest(connection.rest, files=files)
+    if connection is not None and connection.sql is not None:
+        from dativo_engine.catalogs.sql import open_sql
+
+        return open_sql(connection.sql, warehouse=warehouse_location(job), files=files)
     from dativo_engine.catalogs.embedded import open_embedded
 
-    return open_embedded(job.tenant.catalog_file, warehouse=warehouse_location(job), files=file_properties(job))
+    return open_embedded(job.tenant.catalog_file, warehouse=warehouse_location(job), files=files)

@@ -1,0 +1,64 @@
+"""A catalogue that is two tables of a database, which many processes may use at once."""
+
+from __future__ import annotations
+
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import CommitStateUnknownException, NamespaceAlreadyExistsError
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.update import TableRequirement, TableUpdate
+from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool
+from typing_extensions import override
+
+from dativo_engine.errors import RetryableError
+
+CATALOG_NAME = "dativo"
+
+
+class DatabaseCatalog(SqlCatalog):
+    """PyIceberg's catalogue in a database, which says so when the answer to a commit was lost."""
+
+    def __init__(self, name: str, **properties: str) -> None:
+        super().__init__(name, **properties)
+        # A connection kept open would hold a file after its user is done, and would not survive a fork.
+        self.engine.dispose()
+        self.engine = create_engine(properties["uri"], poolclass=NullPool)
+
+    @property
+    def place(self) -> str:
+        """How messages call it."""
+        url = self.engine.url
+        return f"{url.host}:{url.port or 5432}/{url.database}" if url.host else str(url.database)
+
+    @override
+    def load_table(self, identifier: str | Identifier) -> Table:
+        try:
+            return super().load_table(identifier)
+        except DBAPIError as error:
+            message = f"{self.place}: the catalogue can't be read: {cause(error)}"
+            raise RetryableError(message) from error
+
+    @override
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        try:
+            return super().commit_table(table, requirements, updates)
+        except DBAPIError as error:
+            message = f"{self.place}: the catalogue failed in a commit: {cause(error)}"
+            raise CommitStateUnknownException(message) from error
+
+    @override
+    def create_namespace(self, namespace: str | Identifier, properties: Properties = EMPTY_DICT) -> None:
+        try:
+            super().create_namespace(namespace, properties)
+        except IntegrityError as error:
+            message = f"Namespace {namespace} already exists"
+            raise NamespaceAlreadyExistsError(message) from error
+
+
+def cause(error: DBAPIError) -> str:
+    """What the database said, in one line."""
+    return " ".join(str(error.orig).split())

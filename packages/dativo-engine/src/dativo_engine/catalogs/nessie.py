@@ -1,0 +1,35 @@
+"""Nessie, through its Iceberg REST: a catalogue for each branch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from dativo_engine.catalogs.nessie_api import SETTING, server_root
+from dativo_engine.catalogs.rest import RemoteCatalog, connect, shown
+from dativo_engine.catalogs.rest_auth import Authorization
+from dativo_engine.catalogs.rest_transport import Server
+
+if TYPE_CHECKING:
+    from dativo_config.models.job import NessieConnection
+
+
+def open_branch(connection: NessieConnection, branch: str, *, files: Mapping[str, str]) -> RemoteCatalog:
+    """The tables of one branch.
+
+    Raises:
+        AuthenticationError: the server refuses the token.
+        ConnectionFailedError, RetryableError: it can't be reached, or is out of order.
+        FatalError: it has no such branch or warehouse.
+    """
+    root = server_root(connection.uri)
+    reference = branch if connection.warehouse is None else f"{branch}|{connection.warehouse}"
+    token = connection.token.get_secret_value() if connection.token else ""
+    return connect(
+        Server(SETTING, shown(root), "token"),
+        uri=f"{root}/iceberg/{quote(reference, safe='')}",
+        warehouse=None,
+        authorization=Authorization(token=token),
+        files=files,
+    )
