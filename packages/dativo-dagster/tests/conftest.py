@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from dagster_project import Project
+from web_site import Site, serve_site
 
 
 @pytest.fixture
@@ -27,3 +28,10 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance with its files in a folder of its own."""
     with dg.instance_for_test() as instance:
         yield instance
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web server."""
+    with serve_site() as site:
+        yield site

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +79,20 @@ class Project:
 
     def definitions(self) -> dg.Definitions:
         return build_definitions(self.root / "configs" / "runner.yaml")
+
+    def assets(self) -> list[dg.AssetsDefinition]:
+        """What `materialize` takes."""
+        return [each for each in self.definitions().assets or () if isinstance(each, dg.AssetsDefinition)]
+
+    def metadata_location(self, tenant: str = "acme", table: str = "orders") -> str | None:
+        """Where the embedded catalogue has the table's current metadata; None: there is no such table."""
+        catalog = self.root / "state" / tenant / "catalog.db"
+        if not catalog.exists():
+            return None
+        query = "SELECT metadata_location FROM iceberg_tables WHERE table_name = ?"
+        with closing(sqlite3.connect(catalog)) as connection:
+            found = connection.execute(query, (table,)).fetchone()
+        return found[0] if found else None
 
     def specs(self) -> dict[str, dg.AssetSpec]:
         """The assets by their key as text."""

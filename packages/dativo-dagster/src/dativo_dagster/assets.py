@@ -119,10 +119,12 @@ def _shown_input(wiring: Wiring, text: str) -> str:
 
 def _target_metadata(job: ResolvedJob) -> dict[str, str]:
     target = job.target
-    catalog = "nessie" if target.connection is not None and target.connection.nessie else "embedded"
+    named = (
+        target.connection.model_dump(include={"nessie", "rest", "sql"}, exclude_none=True) if target.connection else {}
+    )
     said = {
-        "catalog": catalog,
-        "branch": target.branch if catalog == "nessie" else "",
+        "catalog": next(iter(named), "embedded"),
+        "branch": target.branch if "nessie" in named else "",
         "warehouse": public_name(target.warehouse) if target.warehouse else "",
         "mode": target.mode,
         "validation": job.job.schema_validation_mode,

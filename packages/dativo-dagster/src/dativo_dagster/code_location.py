@@ -13,6 +13,7 @@ import dagster as dg
 from dativo_config.project import find_root, open_project
 
 from dativo_dagster.definitions import build_definitions
+from dativo_dagster.logs import json_lines
 
 
 @dg.definitions
@@ -20,4 +21,5 @@ def defs() -> dg.Definitions:
     """All that the runner file lists."""
     root = find_root(Path.cwd(), given=None, environment=os.environ)
     runner_config = open_project(root, environment=os.environ).runner_file
-    return build_definitions(runner_config, secret_manager=os.environ.get("DATIVO_SECRET_MANAGER") or None)
+    definitions = build_definitions(runner_config, secret_manager=os.environ.get("DATIVO_SECRET_MANAGER") or None)
+    return dg.Definitions.merge(definitions, dg.Definitions(loggers={"console": json_lines}))

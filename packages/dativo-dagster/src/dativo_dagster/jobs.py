@@ -25,6 +25,7 @@ def asset_job(wiring: Wiring, *, default_retries: int) -> UnresolvedAssetJobDefi
         selection=dg.AssetSelection.assets(*wiring.keys.values()),
         description=f"{job.name} of tenant {job.tenant.id}: {wiring.file}",
         executor_def=dg.in_process_executor,
+        config={"loggers": {"console": {}}},  # Dagster takes a code location's own logger only where it is named
         tags={
             TENANT_TAG: job.tenant.id,
             JOB_TAG: job.name,

@@ -88,9 +88,9 @@ def _objects(context: dg.AssetExecutionContext, wiring: Wiring) -> tuple[str, ..
 
 
 def _as_text(line: Mapping[str, object]) -> str:
-    """A line of the log as the run's page shows it: `job_started: ...`, and the event's own fields below."""
-    fields = [f"{name}: {value}" for name, value in line.items() if name not in LEADING and value not in (None, "", [])]
-    return "\n".join((f"{line['event_type']}: {line['message']}", *fields))
+    """A line of the log as the run's page shows it: `job_finished: Job orders finished: success (exit_code=0)`."""
+    fields = [f"{name}={value}" for name, value in line.items() if name not in LEADING and value not in (None, "", [])]
+    return f"{line['event_type']}: {line['message']}" + (f" ({', '.join(fields)})" if fields else "")
 
 
 @contextmanager

@@ -196,6 +196,12 @@ def test_what_is_no_url_is_told(make_job: MakeJob) -> None:
         make_job("csv", "http://[bad/x.csv").source().check()
 
 
+def test_a_password_that_breaks_its_url_is_not_quoted(make_job: MakeJob) -> None:
+    with pytest.raises(FatalError, match=r"percent-encode .* `/` as %2F") as failed:
+        make_job("csv", "http://ada:open/sesame@127.0.0.1/x.csv").source().check()
+    assert "open" not in str(failed.value)
+
+
 def test_a_host_without_tls_is_told(site: Site, make_job: MakeJob) -> None:
     url = site.put("/x.csv", b"a\n").replace("http://", "https://")
     with pytest.raises(ConnectionFailedError, match="can't be reached or hung up"):

@@ -56,9 +56,13 @@ class HttpStorage:
         """The one file that a URL names."""
         try:
             urlsplit(pattern).port  # noqa: B018 - asking for it checks it
-        except ValueError as error:
-            message = f"source.files: a URL can't be read: {error}"
-            raise FatalError(message) from error
+        except ValueError:
+            # What Python says of it quotes the part it took for the port: of a password with a `/`, say.
+            message = (
+                "source.files: a URL can't be read: its host or port is none; percent-encode what is special in a "
+                "user or password, `/` as %2F"
+            )
+            raise FatalError(message) from None
         yield self.look(pattern)
 
     def look(self, location: str) -> File:
