@@ -92,7 +92,8 @@ def auth_of(told: RestCredentials) -> Auth:  # noqa: PLR0911 - one return a type
         case "query":
             return query(told.name or "", token)
         case "client_credentials":
-            return client_credentials(url, client, _text(told.client_secret), scope=scope)
+            secret = _text(told.client_secret)
+            return client_credentials(url, client, secret, scope=scope, proves_in=told.client_auth)
         case "refresh_token":
             secret = _text(told.client_secret)
             return refresh_token(url, client, _text(told.refresh_token), client_secret=secret, scope=scope)

@@ -202,6 +202,9 @@ class RestCredentials(Model):
     token_url: str | None = Field(default=None, description="client_credentials, refresh_token: where tokens are got.")
     client_id: str | None = Field(default=None, description="client_credentials, refresh_token: the client.")
     client_secret: SecretStr | None = Field(default=None, description="What proves it is that client.")
+    client_auth: Literal["form", "header"] = Field(
+        default="form", description="client_credentials: whether the client proves itself in the form or by basic auth."
+    )
     refresh_token: SecretStr | None = Field(default=None, description="refresh_token: the token that gets others.")
     scope: str | None = Field(default=None, description="OAuth2 scopes, with blanks between them.")
     service_account: SecretStr | None = Field(
