@@ -9,6 +9,7 @@ import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.iceberg import IcebergCommitter
+from dativo_engine.commits.publication import Direct, Publication
 from dativo_engine.commits.target import look
 from dativo_engine.interfaces import (
     Batch,
@@ -85,9 +86,9 @@ class MiscountsNulls:
 class CommitsTwice(IcebergCommitter):
     """Does not know an earlier attempt of its own run again."""
 
-    def __init__(self, job: ResolvedJob, catalog: Catalog, *, run_id: str, attempt: int) -> None:
+    def __init__(self, job: ResolvedJob, publication: Publication, *, run_id: str, attempt: int) -> None:
         name = run_id if attempt == 1 else f"{run_id}-{attempt}"
-        super().__init__(job, catalog, run_id=name, attempt=attempt, events=Silence())
+        super().__init__(job, publication, run_id=name, attempt=attempt, events=Silence())
 
 
 class IgnoresTheFence(IcebergCommitter):
@@ -106,11 +107,12 @@ class TwiceWorld(CommitWorld):
     def open_committer(
         self, job: ResolvedJob, *, run_id: str, attempt: int = 1, catalog: Catalog | None = None
     ) -> Committer:
-        return CommitsTwice(job, catalog or open_catalog(job), run_id=run_id, attempt=attempt)
+        return CommitsTwice(job, Direct(catalog or open_catalog(job)), run_id=run_id, attempt=attempt)
 
 
 class UnfencedWorld(CommitWorld):
     def open_committer(
         self, job: ResolvedJob, *, run_id: str, attempt: int = 1, catalog: Catalog | None = None
     ) -> Committer:
-        return IgnoresTheFence(job, catalog or open_catalog(job), run_id=run_id, attempt=attempt, events=Silence())
+        publication = Direct(catalog or open_catalog(job))
+        return IgnoresTheFence(job, publication, run_id=run_id, attempt=attempt, events=Silence())
