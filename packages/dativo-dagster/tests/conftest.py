@@ -25,6 +25,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def stored_instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance with its files in a folder of its own."""
     with dg.instance_for_test() as instance:
         yield instance

@@ -64,10 +64,10 @@ class Project:
         self.write(file, yaml.safe_dump(job))
         timing = {"cron": "0 * * * *"} if schedule is None else schedule
         self.schedules.append({"name": f"{tenant} {name}", "config": file, **timing})
-        self._write_runner()
+        self.write_runner()
         return file
 
-    def _write_runner(self) -> None:
+    def write_runner(self) -> None:
         orchestrator = {"type": "dagster", "schedules": self.schedules, **self.settings}
         self.write(
             "configs/runner.yaml", yaml.safe_dump({"runner": {"mode": "orchestrated", "orchestrator": orchestrator}})

@@ -228,7 +228,7 @@ def test_tenants_in_one_process_each_find_their_secrets_and_leave_the_environmen
 
 def test_no_secret_reaches_dagster(
     project: Project,
-    instance: dg.DagsterInstance,
+    stored_instance: dg.DagsterInstance,
     site: Site,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -243,11 +243,11 @@ def test_no_secret_reaches_dagster(
     project.schedules.clear()
     project.job("acme", "orders", source={"files": [{"path": path, "object": "orders"}]}, retry_config=RETRIES)
 
-    result = materialize(project, instance)
+    result = materialize(project, stored_instance)
 
     assert not result.success
-    assert "retry_attempt" in logged(instance, result.run_id)
-    stored = b"".join(file.read_bytes() for file in Path(instance.root_directory).rglob("*") if file.is_file())
+    assert "retry_attempt" in logged(stored_instance, result.run_id)
+    stored = b"".join(file.read_bytes() for file in Path(stored_instance.root_directory).rglob("*") if file.is_file())
     printed = capfd.readouterr()
     everything = stored + printed.out.encode() + printed.err.encode()
     assert b"***" in everything

@@ -30,7 +30,9 @@ class Schedule(Model):
     catch_up: Literal["none", "last"] = Field(
         default="last", description="Whether runs that were due while the service was down are made up for."
     )
-    max_catchup_runs: int = Field(default=1, ge=0, description="How many at most.")
+    max_catchup_runs: int = Field(
+        default=1, ge=0, le=1, description="How many: one run reads all that is new; 0 is as `catch_up: none`."
+    )
     tags: dict[str, str] = Field(default={}, description="Labels shown with its runs.")
 
     @field_validator("cron")
