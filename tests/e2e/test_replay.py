@@ -49,7 +49,7 @@ def test_mended_rows_land_the_others_stay_and_the_cursor_does_not_move(
     assert first.exit_code == 1
     assert (first.result["rows_read"], first.result["rows_accepted"], first.result["rows_rejected"]) == (2, 1, 1)
     assert ids_in_table() == [1, 2]
-    assert in_quarantine(project, job) == ["3"]
+    assert in_quarantine(project, job) == [3]
     allow_down_to(project, -100)
     assert replay(project, job).exit_code == 0
     assert (ids_in_table(), in_quarantine(project, job)) == ([1, 2, 3], [])
@@ -72,7 +72,7 @@ def test_a_replay_killed_anywhere_and_run_again_lands_each_row_once(
 
     assert again.exit_code in (0, 1), again.stderr
     assert ids_in_table() == [1, 2]
-    assert in_quarantine(project, job) == ["3"]
+    assert in_quarantine(project, job) == [3]
 
 
 def test_a_run_that_never_was_is_refused(project: Project) -> None:

@@ -61,7 +61,7 @@ def test_a_rejected_row_says_where_it_came_from_what_it_was_and_every_reason(tmp
     assert verdict.rejected.schema == REJECTED_SCHEMA
     (row,) = rejected(verdict)
     assert (row["stream"], row["source"], row["row"], row["line"]) == ("orders", "f.csv", 3, None)
-    assert row["record"] == '{"id":null,"qty":"-1","more":"y"}'
+    assert row["record"] == '{"id":null,"qty":-1,"more":"y"}'
     assert row["reasons"] == [
         {"column": "id", "rule": "required", "message": "found no value, expected a value"},
         {"column": "qty", "rule": "minimum", "message": "found '-1', expected at least 1"},

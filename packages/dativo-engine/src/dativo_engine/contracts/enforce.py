@@ -123,7 +123,7 @@ class ContractEnforcer:
         accepted = pa.RecordBatch.from_arrays([column.values for column in examined], schema=self._compiled.schema)
         if self._compiled.keys:
             findings += self._repeats(batch, accepted, _rows_of(findings), deleted)
-        return self._split(batch, accepted, findings)
+        return self._split(batch, accepted, findings, self._converted(batch, examined))
 
     def partial(self) -> object:
         """What was seen so far: counts and examples. Keys are not in it; `finish` finds repeats between workers."""
@@ -214,13 +214,30 @@ class ContractEnforcer:
         masked = any(column.masked for column in self._compiled.columns if column.path in key.columns)
         return Finding(key.rule, ", ".join(key.columns), REPEATED, rows, cells, masked)
 
-    def _split(self, batch: Batch, accepted: pa.RecordBatch, findings: Sequence[Finding]) -> Verdict:
+    def _converted(self, batch: Batch, examined: Sequence[Examined]) -> dict[int, pa.Array]:
+        """The scalar columns that came as text and are something else in the contract, by position in the batch."""
+        sources = self._bindings[batch.records.schema].sources
+        return {
+            source: result.values
+            for source, result in zip(sources, examined, strict=True)
+            if source is not None
+            and pa.types.is_string(batch.records.schema.field(source).type)
+            and not (pa.types.is_string(result.values.type) or pa.types.is_nested(result.values.type))
+        }
+
+    def _split(
+        self,
+        batch: Batch,
+        accepted: pa.RecordBatch,
+        findings: Sequence[Finding],
+        converted: Mapping[int, pa.Array],
+    ) -> Verdict:
         tally, op, parts = self._tally, batch.op, list[pa.RecordBatch]()
         for finding in findings:
             self._note(batch, finding)
         bad = _rows_of(findings)
         if bad is not None:
-            parts.append(reject_rows(batch, bad, findings))
+            parts.append(reject_rows(batch, bad, findings, converted))
             good = np.ones(accepted.num_rows, np.bool_)
             good[bad] = False
             accepted = accepted.filter(pa.array(good))

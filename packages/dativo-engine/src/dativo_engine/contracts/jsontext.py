@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TypeVar
 
 import pyarrow as pa
@@ -15,13 +17,21 @@ Cells = TypeVar("Cells", pa.Array, pa.ChunkedArray)
 
 def json_texts(cells: pa.Array) -> list[str | None]:
     """Each cell as JSON; null stays null."""
-    return [None if cell is None else _dump(cell) for cell in _exact(cells).to_pylist(maps_as_pydicts="lossy")]
+    return [None if cell is None else _dump(cell) for cell in _values(cells)]
 
 
-def json_rows(records: pa.RecordBatch) -> list[str]:
-    """Each row as a JSON object, names as in the batch."""
+def json_rows(records: pa.RecordBatch, converted: Mapping[int, pa.Array] = MappingProxyType({})) -> list[str]:
+    """Each row as a JSON object, names as in the batch.
+
+    Args:
+        converted: columns of the batch, by position, as the contract has them: null where a cell could not be
+            converted, which then stands as it came.
+    """
     names = records.schema.names
-    columns = [_exact(column).to_pylist(maps_as_pydicts="lossy") for column in records.columns]
+    columns = [_values(column) for column in records.columns]
+    for at, cells in converted.items():
+        both = zip(columns[at], _values(cells), strict=True)
+        columns[at] = [came if value is None else value for came, value in both]
     if not columns:
         return ["{}"] * records.num_rows
     return [_dump(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
@@ -34,6 +44,10 @@ def python_rows(records: pa.RecordBatch | pa.Table) -> list[dict[str, object]]:
     except (OverflowError, ValueError):
         columns = [_exact(column) for column in records.columns]
         return pa.Table.from_arrays(columns, names=records.schema.names).to_pylist()
+
+
+def _values(cells: pa.Array) -> list[object]:
+    return _exact(cells).to_pylist(maps_as_pydicts="lossy")
 
 
 def _dump(value: object) -> str:

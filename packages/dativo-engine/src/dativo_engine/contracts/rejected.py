@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,21 +27,30 @@ REJECTED_SCHEMA = pa.schema(
     ]
 )
 """`row` is the record number in the source, `line` the physical line; null: not known. `record` is the row as a JSON
-object with the source's names and values, or the raw text of a malformed record."""
+object with the source's names, its cells in the contract's types where they convert and else as they came, or the raw
+text of a malformed record."""
 
 _LONGEST_VALUE = 100
 Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def reject_rows(batch: Batch, rows: Rows, findings: Sequence[Finding]) -> pa.RecordBatch:
-    """The batch's rows at `rows` (ascending), each with every reason found for it."""
-    records = batch.records.take(pa.array(rows))
+def reject_rows(
+    batch: Batch, rows: Rows, findings: Sequence[Finding], converted: Mapping[int, pa.Array]
+) -> pa.RecordBatch:
+    """The batch's rows at `rows` (ascending), each with every reason found for it.
+
+    Args:
+        converted: columns that came as text, by their position in the batch, as the contract has them. Which columns
+            of a file come as text depends on where it was cut into blocks; what is kept of a row must not.
+    """
+    at = pa.array(rows)
+    records = batch.records.take(at)
     return rejected_batch(
         stream=batch.stream,
         source=batch.position.source,
         rows=row_numbers(batch.position, rows),
         reasons=_reasons(rows, findings),
-        records=json_rows(records),
+        records=json_rows(records, {position: cells.take(at) for position, cells in converted.items()}),
     )
 
 
