@@ -27,7 +27,15 @@ SUITE = REPOSITORY / "packages" / "dativo-engine" / "tests" / "conformance"
 QUICK_FOLDER = Path("/dev/shm")
 # The classes of the suite, as the page calls them.
 SUBJECTS: Mapping[str, Mapping[type, Mapping[str, str]]] = {
-    "Sources": {SourceConformance: {"TestCsv": "csv", "TestJsonl": "jsonl", "TestParquet": "parquet"}},
+    "Sources": {
+        SourceConformance: {
+            "TestCsv": "csv",
+            "TestHubSpot": "hubspot",
+            "TestJsonl": "jsonl",
+            "TestParquet": "parquet",
+            "TestRest": "rest",
+        }
+    },
     "Writers": {WriterConformance: {"TestParquetWriter": "Parquet"}},
     "Catalogues": {
         CommitConformance: {"TestEmbeddedCatalogue": "embedded (SQLite)"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -70,13 +70,18 @@ class Record:
 
     def value(self, name: str) -> str | None:
         """A property's value as the API tells it: a string, or null."""
-        if name == "hs_object_id":
-            return str(self.id)
-        if name == modified_property(self.type):
-            return iso(self.updated)
-        if name in ("createdate", "hs_createdate"):
-            return iso(self.created)
-        return self.properties.get(name)
+        field = own_field(self.type, name)
+        if field is None:
+            return self.properties.get(name)
+        number: int = getattr(self, field)
+        return str(number) if name == "hs_object_id" else iso(number)
+
+
+def own_field(object_type: str, name: str) -> str | None:
+    """The field of a record that a property is told from; None: it is one of its `properties`."""
+    if name == modified_property(object_type):
+        return "updated"
+    return {"hs_object_id": "id", "createdate": "created", "hs_createdate": "created"}.get(name)
 
 
 @dataclass
@@ -205,6 +210,11 @@ class Portal:
         self.owners[owner.id] = owner
         return owner.id
 
+    def change_owner(self, owner_id: int, *, email: str | None = None, archived: bool = False) -> None:
+        """Edit an owner, or take its seat away."""
+        owner = self.owners[owner_id]
+        self.owners[owner_id] = replace(owner, email=email or owner.email, archived=archived, updated=self.now)
+
     # ---- what can be seen -----------------------------------------------------------------------------------
 
     def shelf(self, object_type: str) -> Shelf | None:
@@ -218,7 +228,7 @@ class Portal:
         start = bisect_right(ids, after)
         return [shelf.records[record_id] for record_id in ids[start : start + limit]]
 
-    def searchable(self, shelf: Shelf) -> Iterable[Record]:
+    def searchable(self, shelf: Shelf) -> Collection[Record]:
         """Records as the search has them by now."""
         due = [change for change in self._pending if change[0] <= self.now]
         self._pending = [change for change in self._pending if change[0] > self.now]

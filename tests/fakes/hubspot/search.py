@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import eq, ge, gt, le, lt, ne
+from operator import attrgetter, eq, ge, gt, le, lt, ne
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from tests.fakes.hubspot.answers import invalid
-from tests.fakes.hubspot.portal import Record
+from tests.fakes.hubspot.portal import Record, own_field
 
 MAX_LIMIT, CEILING = 200, 10_000
 MAX_GROUPS, MAX_FILTERS, MAX_FILTERS_IN_ALL = 5, 6, 18
@@ -18,7 +18,6 @@ MAX_GROUPS, MAX_FILTERS, MAX_FILTERS_IN_ALL = 5, 6, 18
 MAX_BODY = 3_000
 
 Value: TypeAlias = float | str
-Test: TypeAlias = Callable[[Record], bool]
 COMPARISONS: Mapping[str, Callable[[Value, Value], bool]] = {
     "EQ": eq, "NEQ": ne, "LT": lt, "LTE": le, "GT": gt, "GTE": ge
 }  # fmt: skip
@@ -82,29 +81,28 @@ def parse(body: str) -> SearchRequest:
     return request
 
 
-def find(records: Iterable[Record], kinds: Mapping[str, str], request: SearchRequest) -> list[Record]:
+def find(records: Collection[Record], kinds: Mapping[str, str], request: SearchRequest) -> list[Record]:
     """All records that a request looks for, in its order."""
-    groups = [[_test(it, kinds) for it in group.filters] for group in request.filter_groups]
-    found = [record for record in records if not groups or any(all(test(record) for test in them) for them in groups)]
+    found = list(records) if not request.filter_groups else []
+    for group in request.filter_groups:
+        matching = records
+        for it in group.filters:
+            matching = _filtered(matching, it, kinds)
+        found = list({record.id: record for record in (*found, *matching)}.values())
     # Without an order, and among equal values, nothing says which record comes first: never the order of the ids.
     found.sort(key=lambda record: record.id * 2_654_435_761 % 1_000_003)
     for sort in request.sorts:
-        kind = _kind(sort.property_name, kinds)
-        values = {record.id: record.value(sort.property_name) for record in found}
-        known = [record for record in found if values[record.id] is not None]
-        known.sort(
-            key=lambda record: _comparable(values[record.id] or "", kind), reverse=sort.direction == "DESCENDING"
-        )
-        found = [*known, *(record for record in found if values[record.id] is None)]
+        value = _reader(found, sort.property_name, kinds)
+        known = [(told, number) for number, record in enumerate(found) if (told := value(record)) is not None]
+        known.sort(key=lambda pair: pair[0], reverse=sort.direction == "DESCENDING")
+        unknown = [record for record in found if value(record) is None]
+        found = [*(found[number] for _, number in known), *unknown]
     return found
 
 
-def _test(it: Filter, kinds: Mapping[str, str]) -> Test:
-    kind = _kind(it.property_name, kinds)
-
-    def value(record: Record) -> Value | None:
-        written = record.value(it.property_name)
-        return None if written is None else _comparable(written, kind)
+def _filtered(records: Iterable[Record], it: Filter, kinds: Mapping[str, str]) -> list[Record]:
+    records = list(records)
+    kind, value = kinds.get(it.property_name, ""), _reader(records, it.property_name, kinds)
 
     def given(written: str | None) -> Value:
         if written is None:
@@ -112,23 +110,32 @@ def _test(it: Filter, kinds: Mapping[str, str]) -> Test:
         return _comparable(written, kind)
 
     if it.operator in ("HAS_PROPERTY", "NOT_HAS_PROPERTY"):
-        return lambda record: (value(record) is not None) is (it.operator == "HAS_PROPERTY")
+        return [record for record in records if (value(record) is not None) is (it.operator == "HAS_PROPERTY")]
     if it.operator in ("IN", "NOT_IN"):
         among = {_comparable(entry, kind) for entry in it.values}
-        return lambda record: (value(record) in among) is (it.operator == "IN")
+        return [record for record in records if (value(record) in among) is (it.operator == "IN")]
     if it.operator == "BETWEEN":
         low, high = given(it.value), given(it.high_value)
-        return lambda record: (found := value(record)) is not None and ge(found, low) and le(found, high)
+        return [it for it in records if (found := value(it)) is not None and ge(found, low) and le(found, high)]
     if it.operator not in COMPARISONS:
         raise invalid(f"Invalid operator {it.operator!r}")
     compare, other = COMPARISONS[it.operator], given(it.value)
-    return lambda record: (found := value(record)) is not None and compare(found, other)
+    return [record for record in records if (found := value(record)) is not None and compare(found, other)]
 
 
-def _kind(name: str, kinds: Mapping[str, str]) -> str:
+def _reader(records: Sequence[Record], name: str, kinds: Mapping[str, str]) -> Callable[[Record], Value | None]:
+    """What these records' property is compared by."""
     if name not in kinds:
         raise invalid(f"Property {name!r} does not exist", name)
-    return kinds[name]
+    field = own_field(records[0].type, name) if records else None
+    if field is not None:
+        return attrgetter(field)
+
+    def read(record: Record) -> Value | None:
+        written = record.value(name)
+        return None if written is None else _comparable(written, kinds[name])
+
+    return read
 
 
 def _comparable(written: str, kind: str) -> Value:

@@ -100,7 +100,9 @@ def _warehouse(draft: Draft) -> str:
     own, store = draft.job.target.warehouse, draft.target_connection and draft.target_connection.store
     if own is not None:
         return (own if "://" in own else str(draft.project.resolve(own))).rstrip("/")
-    return "" if store is None else store.location
+    if store is None:
+        return ""
+    return "/".join(part for part in (f"s3://{store.bucket}", (store.prefix or "").strip("/")) if part)
 
 
 def _properties(draft: Draft) -> dict[str, str]:

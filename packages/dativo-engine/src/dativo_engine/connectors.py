@@ -41,6 +41,9 @@ class Connector:
 CONNECTORS: Mapping[str, Connector] = MappingProxyType(
     {
         "csv": Connector("dativo_engine.sources.csv.source:CsvSource", "dativo_engine.sources.csv.spec:SPEC"),
+        "hubspot": Connector(
+            "dativo_engine.sources.hubspot.source:HubSpotSource", "dativo_engine.sources.hubspot.spec:SPEC"
+        ),
         "jsonl": Connector("dativo_engine.sources.jsonl.source:JsonlSource", "dativo_engine.sources.jsonl.spec:SPEC"),
         "parquet": Connector(
             "dativo_engine.sources.parquet.source:ParquetSource", "dativo_engine.sources.parquet.spec:SPEC"

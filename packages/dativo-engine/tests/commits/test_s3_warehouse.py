@@ -47,8 +47,7 @@ def connection(s3: S3Server) -> Connection:
 
 
 def job_in(root: Path, connection: Connection, *, mode: Mode = "append", keyed: bool = False) -> ResolvedJob:
-    assert connection.store is not None
-    return make_job(root, mode=mode, keyed=keyed, connection=connection, warehouse=connection.store.location)
+    return make_job(root, mode=mode, keyed=keyed, connection=connection)
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from dativo_engine.sources.csv.spec import SPEC as CSV
+from dativo_engine.sources.hubspot.spec import SPEC as HUBSPOT
 from dativo_engine.sources.jsonl.spec import SPEC as JSONL
 from dativo_engine.sources.parquet.spec import SPEC as PARQUET
 from dativo_engine.sources.rest.spec import SPEC as REST
 from dativo_engine.testing import SourceConformance, SourceWorld
 from file_worlds import CsvWorld, JsonlWorld, ParquetWorld
+from hubspot_world import HubSpotWorld
 from rest_world import RestWorld
 
 
@@ -37,3 +39,12 @@ class TestRest(SourceConformance):
 
     def open_world(self, folder: Path) -> SourceWorld:
         return RestWorld(folder)
+
+
+class TestHubSpot(SourceConformance):
+    spec = HUBSPOT
+    part_rows = 250  # of 2 KiB
+    large_rows = 35_000
+
+    def open_world(self, folder: Path) -> SourceWorld:
+        return HubSpotWorld(folder)

@@ -54,7 +54,7 @@ def test_every_connector_describes_all_it_takes(name: str) -> None:
 def test_an_unknown_name_gets_a_near_one() -> None:
     with pytest.raises(FatalError, match=r"there is no connector 'csvv'; did you mean 'csv'\?"):
         open_source(settings("csvv"))
-    with pytest.raises(FatalError, match="there are csv, jsonl, parquet"):
+    with pytest.raises(FatalError, match="there are csv, hubspot, jsonl, parquet, rest"):
         open_source(settings("zzz"))
 
 

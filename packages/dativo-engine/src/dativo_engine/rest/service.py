@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dativo_engine.rest.auth import Auth, anonymous
+from dativo_engine.rest.exchange import Answer
 from dativo_engine.rest.throttle import STANDARD_HEADERS, RateHeaders
 
 
@@ -38,6 +39,7 @@ class Service:
         headers: of every request: a version, an account.
         setting: where a person sets the credentials, for messages.
         rate_headers: how its answers tell what is left of a rate; a request waits where nothing is.
+        words: what it says of a failure, where that does not stand in one of the usual places.
     """
 
     base_url: str
@@ -47,3 +49,4 @@ class Service:
     base_url_setting: str = "source.connection.base_url"
     rate_headers: Sequence[RateHeaders] = STANDARD_HEADERS
     patience: Patience = field(default_factory=Patience)
+    words: Callable[[Answer], str] | None = None

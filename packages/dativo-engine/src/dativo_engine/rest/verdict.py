@@ -46,7 +46,8 @@ def failure(answer: Answer, service: Service, *, mask: Callable[[str], str]) -> 
     status = answer.status
     if status < 300:
         return None
-    told = f"{answer.asked}: answered {_named(status)}{_quoted(mask(said(answer)))}"
+    words = said(answer) if service.words is None else service.words(answer)
+    told = f"{answer.asked}: answered {_named(status)}{_quoted(mask(words))}"
     after = _pause(answer, service)
     if status == 429 or (status == 403 and after is not None):
         message = f"{told}; lower source.rate_limits, or run fewer jobs on this credential at once"

@@ -1,0 +1,381 @@
+"""HubSpot's records: what a run reads of them, in which types, and what it asks for that."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from dativo_engine.errors import AuthenticationError, FatalError, PermissionDeniedError, RateLimitError
+from dativo_engine.interfaces import Cursor
+from dativo_engine.rest import Rate
+from dativo_engine.sources.hubspot import source as room
+from hubspot_support import Copy, serving
+from pydantic import ValidationError
+
+from tests.fakes.hubspot import App, FakeHubSpot, Limits, Request
+
+DAY = 24 * 3600 * 1000
+PEOPLE = [{"email": f"{number}@example.com", "firstname": f"No. {number}"} for number in range(250)]
+
+
+@pytest.fixture(autouse=True)
+def searches_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "SEARCH_RATE", Rate(10_000, 100))
+
+
+@pytest.fixture
+def copy() -> Generator[Copy]:
+    with serving() as made:
+        yield made
+
+
+def paths(fake: FakeHubSpot) -> Counter[str]:
+    return Counter(request.path.removeprefix("/crm/v3/objects/") for request in fake.requests)
+
+
+def expected(copy: Copy) -> dict[str, str | None]:
+    return {str(it): record.value("firstname") for it, record in copy.portal.current(copy.stream).items()}
+
+
+def names(copy: Copy) -> dict[str, object]:
+    return {record_id: row["firstname"] for record_id, row in copy.rows.items()}
+
+
+def test_a_second_run_reads_only_what_was_changed(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    assert len(copy.run().read) == 250
+    copy.portal.now += DAY
+    copy.portal.edit("contacts", ids[7], {"firstname": "Ada"})
+    new = copy.portal.create("contacts", {"firstname": "Grace"})
+
+    copy.run()
+
+    assert sorted(copy.read) == sorted([str(ids[7]), str(new)])
+    assert paths(copy.fake)["contacts/batch/read"] == 1
+    assert names(copy) == expected(copy)
+    assert (copy.run().read, copy.gone) == ([], [])
+
+
+def test_archived_merged_and_restored_records_are_right(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    copy.run()
+    copy.portal.now += DAY
+    copy.portal.archive("contacts", ids[0])
+    copy.portal.merge("contacts", ids[1], ids[2])
+
+    copy.run()
+
+    assert sorted(copy.gone) == [str(ids[0]), str(ids[2])]
+    assert names(copy) == expected(copy)
+    copy.portal.now += DAY
+    copy.portal.restore("contacts", ids[0])
+    assert copy.run().read == [str(ids[0])]
+    assert names(copy) == expected(copy)
+
+
+def test_purged_records_are_found_when_ids_are_compared(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    copy.run()
+    copy.portal.now += DAY
+    late = copy.portal.create("contacts", {"firstname": "Grace"})
+    copy.run()
+    for purged in (ids[3], late):
+        copy.portal.purge("contacts", purged)
+
+    copy.portal.now += 5 * DAY
+    assert copy.run().gone == []
+    copy.portal.now += 2 * DAY
+    assert copy.run().gone == [str(ids[3]), str(late)]
+    assert names(copy) == expected(copy)
+    assert copy.run().gone == []
+
+
+def test_comparing_ids_also_finds_what_the_search_never_told(copy: Copy) -> None:
+    copy.portal.create_many("contacts", PEOPLE[:3])
+    copy.run()
+    copy.portal.index_lag = lambda: 365 * DAY
+    hidden = copy.portal.create("contacts", {"firstname": "Grace"})
+    copy.portal.now += 8 * DAY
+
+    assert copy.run().read == [str(hidden)]
+
+
+def test_without_reconciling_no_keys_are_kept(copy: Copy) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    copy.options = {"reconcile_days": 0}
+    copy.run()
+    assert copy.cursor is not None
+    assert "keys" not in copy.cursor.value
+
+
+def test_more_records_than_a_search_tells_change_at_one_moment(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", ({"firstname": "old"} for _ in range(12_345)))
+    copy.run()
+    copy.portal.now += DAY
+    for record_id in ids[:4_000]:
+        copy.portal.edit("contacts", record_id, {"firstname": "new"})
+    copy.portal.now += 7
+    for record_id in ids[4_000:]:
+        copy.portal.edit("contacts", record_id, {"firstname": "newer"})
+
+    copy.run()
+
+    assert Counter(copy.read) == Counter(map(str, ids))
+    assert names(copy) == expected(copy)
+    assert copy.run().read == []
+
+
+def test_what_is_edited_between_pages_comes_in_this_run_or_the_next(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    copy.options = {"page_size": 10}
+    copy.run()
+    copy.portal.now += DAY
+    for record_id in ids:
+        copy.portal.edit("contacts", record_id, {"firstname": "new"})
+    edited = itertools.cycle(ids)
+
+    def edit(_: Request) -> None:
+        copy.portal.now += 1
+        copy.portal.edit("contacts", next(edited), {"firstname": f"at {copy.portal.now}"})
+
+    copy.fake.hooks.append(edit)
+    copy.run()
+    copy.fake.hooks.clear()
+    copy.run()
+
+    assert names(copy) == expected(copy)
+
+
+def test_the_search_index_may_be_behind(copy: Copy) -> None:
+    copy.portal.index_lag = lambda: 60_000
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    copy.portal.now += DAY
+    copy.portal.edit("contacts", ids[0], {"firstname": "Ada"})
+    copy.run()
+    copy.portal.now += 30_000
+    copy.portal.edit("contacts", ids[1], {"firstname": "Grace"})
+    assert copy.run().read == []
+    copy.portal.now += 50_000
+    copy.portal.edit("contacts", ids[2], {"firstname": "Mary"})
+    copy.run()
+    copy.portal.now += 120_000
+    copy.run()
+    assert names(copy) == expected(copy)
+
+
+def test_text_becomes_the_types_of_the_contract(copy: Copy) -> None:
+    values = {
+        "total_revenue": "1234.5",
+        "num_associated_deals": "3.0",
+        "date_of_birth": "1815-12-10",
+        "hs_email_optout": "true",
+        "lifecyclestage": "lead;customer",
+    }
+    copy.portal.create("contacts", values)
+    copy.portal.create("contacts", dict.fromkeys(values, ""))
+    copy.portal.create("contacts", {"date_of_birth": "-4861728000000"})
+    copy.columns = ("id", "updatedAt", "createdate", *values)
+
+    first, cleared, counted = copy.run().rows.values()
+
+    moment = dt.datetime(2026, 1, 5, 8, tzinfo=dt.UTC)
+    assert [first[name] for name in copy.columns[1:]] == [
+        moment,
+        moment,
+        1234.5,
+        3,
+        dt.date(1815, 12, 10),
+        True,
+        ["lead", "customer"],
+    ]
+    assert [cleared[name] for name in values] == [None] * len(values)
+    assert counted["date_of_birth"] == dt.date(1815, 12, 10)
+
+
+def test_a_column_with_a_cell_that_does_not_convert_stays_text(copy: Copy) -> None:
+    copy.portal.create("contacts", {"total_revenue": "much"})
+    copy.portal.create("contacts", {"total_revenue": "7"})
+    copy.columns = ("id", "total_revenue")
+    assert [row["total_revenue"] for row in copy.run().rows.values()] == ["much", "7"]
+
+
+def test_only_what_the_contract_names_is_asked_for_or_all_or_a_list(copy: Copy) -> None:
+    copy.portal.create("contacts", {"phone": "1", "firstname": "Ada"})
+    [row] = copy.run().rows.values()
+    assert set(row) == {"id", "updatedAt", "email", "firstname"}
+    copy.cursor, copy.options = None, {"properties": ["phone"]}
+    [row] = copy.run().rows.values()
+    assert set(row) == {"id", "updatedAt", "phone"}
+    copy.cursor, copy.options = None, {"properties": "all"}
+    [row] = copy.run().rows.values()
+    assert {"id", "createdAt", "updatedAt", "phone", "lastmodifieddate", "hs_object_id"} <= set(row)
+    copy.cursor, copy.options = None, {"properties": ["shoe_size"]}
+    with pytest.raises(FatalError, match="contacts have no property shoe_size"):
+        copy.run()
+
+
+def test_hundreds_of_properties_do_not_make_a_url_too_long(copy: Copy) -> None:
+    wide = {f"a_rather_long_property_name_{number:04d}": str(number) for number in range(300)}
+    for name in wide:
+        copy.portal.add_property("contacts", name)
+    copy.portal.create_many("contacts", [wide] * 150)
+    copy.options = {"properties": "all"}
+
+    copy.run()
+
+    assert len(copy.rows) == 150
+    assert all(row["a_rather_long_property_name_0299"] == "299" for row in copy.rows.values())
+    assert paths(copy.fake)["contacts/batch/read"] == 2
+
+
+def test_associated_ids_are_a_column(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", [{}, {}])
+    companies = copy.portal.create_many("companies", ({"name": str(number)} for number in range(700)))
+    for company in companies:
+        copy.portal.associate("contacts", ids[0], "companies", company)
+    copy.options = {"associations": ["companies"]}
+    copy.columns = ("id", "associated_companies")
+
+    copy.run()
+
+    assert [row["associated_companies"] for row in copy.rows.values()] == [list(map(str, companies)), []]
+
+
+def test_owners_are_compared_as_they_have_no_search(copy: Copy) -> None:
+    copy.stream, copy.columns = "owners", ("id", "email", "firstName", "userId", "updatedAt")
+    one, two, three = (copy.portal.add_owner(f"{name}@example.com") for name in ("ada", "grace", "mary"))
+    assert copy.run().read == [str(one), str(two), str(three)]
+    copy.portal.now += DAY
+    copy.portal.change_owner(two, email="hopper@example.com")
+    copy.portal.change_owner(three, archived=True)
+
+    copy.run()
+
+    assert (copy.read, copy.gone) == ([str(two)], [str(three)])
+    assert {row["email"] for row in copy.rows.values()} == {"ada@example.com", "hopper@example.com"}
+    assert (copy.run().read, copy.gone) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["2-777", "p123_cars"])
+def test_custom_objects_are_streams_like_others(copy: Copy, name: str) -> None:
+    copy.portal.add_schema("2-777", "cars", {"plate": "string"})
+    car = copy.portal.create("2-777", {"plate": "K-AB 1"})
+    copy.stream, copy.columns = name, ("id", "plate")
+    assert copy.run().rows == {str(car): {"id": str(car), "plate": "K-AB 1"}}
+    copy.portal.now += DAY
+    copy.portal.edit("2-777", car, {"plate": "K-AB 2"})
+    assert [row["plate"] for row in copy.run().rows.values()] == ["K-AB 2"]
+
+
+@pytest.mark.parametrize(
+    "name", ["companies", "deals", "tickets", "products", "line_items", "calls", "emails", "notes"]
+)
+def test_other_objects_are_followed_by_their_own_modification_time(copy: Copy, name: str) -> None:
+    copy.stream, copy.columns = name, ("id", "updatedAt", "hs_lastmodifieddate")
+    one, _ = copy.portal.create_many(name, [{}, {}])
+    copy.run()
+    copy.portal.now += DAY
+    copy.portal.edit(name, one, {})
+    assert copy.run().read == [str(one)]
+
+
+def test_discover_tells_properties_with_their_types(copy: Copy) -> None:
+    [contacts] = copy.source().discover()
+    kinds = {field.name: str(field.type) for field in contacts.arrow_schema}
+    assert contacts.primary_key == ("id",)
+    assert kinds["total_revenue"] == "double"
+    assert kinds["lastmodifieddate"] == "timestamp[us, tz=UTC]"
+    assert kinds["hs_email_optout"] == "bool"
+
+
+def test_an_oauth_app_gets_its_tokens_by_itself(copy: Copy) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    copy.fake.apps["refresh-secret"] = App("app", "app-secret")
+    copy.credentials = {"client_id": "app", "client_secret": "app-secret", "refresh_token": "refresh-secret"}
+    granted = iter(range(100))
+
+    def expire_every_third(_: Request) -> None:
+        if next(granted) % 3 == 2:
+            copy.fake.expired |= copy.fake.tokens.keys()
+
+    copy.fake.hooks.append(expire_every_third)
+    copy.run()
+    assert len(copy.rows) == 250
+    copy.fake.hooks.clear()
+    copy.credentials = {**copy.credentials, "refresh_token": "revoked-secret"}
+    with pytest.raises(AuthenticationError, match=r"check source\.credentials") as refused:
+        copy.run()
+    assert "secret" not in str(refused.value)
+
+
+def test_credentials_are_those_of_one_app(copy: Copy) -> None:
+    for given in ({}, {"client_id": "app"}, {"access_token": "a", "client_id": "app"}):
+        copy.credentials = given
+        with pytest.raises(ValidationError, match="app"):
+            copy.source()
+
+
+def test_a_missing_scope_is_named(copy: Copy) -> None:
+    copy.credentials = {"access_token": copy.fake.scoped_token("crm.objects.deals.read")}
+    with pytest.raises(PermissionDeniedError, match=r"lacks the scope crm\.objects\.contacts\.read"):
+        copy.source().check()
+
+
+def test_requests_wait_for_what_the_headers_say_is_left(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    monkeypatch.setattr(room, "RATE_HEADERS", tuple(_quick(it) for it in room.RATE_HEADERS))
+    clock = itertools.count(step=4)
+    copy.fake.limits = Limits(per_interval=3, clock=lambda: float(next(clock)))
+    copy.run()
+    assert len(copy.rows) == 250
+
+
+def test_a_used_up_day_is_left_to_a_later_run(copy: Copy) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    copy.fake.limits = Limits(per_day=3)
+    with pytest.raises(RateLimitError) as limit:
+        copy.run()
+    assert limit.value.retry_after is not None
+    assert limit.value.retry_after > 600
+
+
+def test_the_search_may_be_too_busy_for_a_while(copy: Copy) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    clock = iter([0.0, 0.0, *(number / 2 for number in range(1, 100))])
+    copy.fake.limits = Limits(searches_per_second=1, clock=lambda: next(clock))
+    copy.run()
+    copy.run()
+    assert len(copy.rows) == 250
+
+
+def test_append_is_refused_for_it_would_keep_old_versions(copy: Copy) -> None:
+    from dataclasses import replace
+
+    source = room.HubSpotSource(replace(copy.settings(), rereads_changed_files=False))
+    with pytest.raises(FatalError, match=r"target\.mode: append would keep contacts"):
+        list(source.plan({"contacts": None}).splits)
+
+
+def test_another_sources_cursor_is_refused(copy: Copy) -> None:
+    copy.cursor = Cursor({"files": {}})
+    with pytest.raises(FatalError, match="not one of HubSpot's"):
+        copy.run()
+
+
+def test_a_list_that_is_suddenly_empty_deletes_nothing(copy: Copy) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    copy.run()
+    copy.portal.now += 8 * DAY
+    copy.portal.shelves["contacts"].live.clear()
+    with pytest.raises(Exception, match="lists no record, and the search knows 250"):
+        copy.run()
+
+
+def _quick(header: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(header, window=0.05)
