@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +15,10 @@ from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.database import DatabaseCatalog
 from dativo_engine.errors import CommitConflictError, CommitStateUnknownError
+from dativo_engine.storage.fileio import StorageFile
+from dativo_engine.storage.local import LocalFiles
 from pyiceberg.exceptions import CommitStateUnknownException
+from pyiceberg.io import OutputStream
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
 from pyiceberg.types import StringType
@@ -169,3 +174,50 @@ def test_of_many_processes_of_one_job_one_lands(tmp_path: Path):
     job = make_job(tmp_path)
     assert stored_rows(job) == [(1, "x")]
     assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 1
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_a_commit_whose_manifests_could_not_be_written_leaves_none(
+    job: ResolvedJob, monkeypatch: pytest.MonkeyPatch, fails_at: int
+):
+    load(job, "r1", [(1, "a")], at=1)
+    metadata = job.tenant.warehouse_folder / "acme" / "orders" / "metadata"
+    before = set(metadata.iterdir())
+    run = staged(job, "r2", [(2, "b")])
+    create, made = StorageFile.create, list[str]()
+
+    def fail(file: StorageFile, overwrite: bool = False) -> OutputStream:
+        made.append(file.location)
+        if len(made) == fails_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.location)
+        return create(file, overwrite)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StorageFile, "create", fail)
+        with pytest.raises(OSError, match="space"):
+            run.publish(at=2)
+    assert len(made) == fails_at
+    assert set(metadata.iterdir()) == before
+    run.committer.abandon()
+    load(job, "r3", [(2, "b")], at=2)
+    assert stored_rows(job) == [(1, "a"), (2, "b")]
+
+
+def test_what_can_not_be_deleted_after_a_merge_landed_fails_neither_it_nor_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(_: LocalFiles, files: object) -> None:
+        raise PermissionError(str(files))
+
+    job = make_job(tmp_path, mode="merge", keyed=True)
+    load(job, "r1", [(1, "a")], at=1)
+    run = staged(job, "r2", [(1, "b"), (2, "c")])
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFiles, "delete", refused)
+        run.publish(at=2)
+    run.committer.abandon()
+    assert run.events.count("leftovers_kept") == 1
+    assert stored_rows(job) == [(1, "b"), (2, "c")]
+    load(job, "r3", [(3, "d")], at=3)
+    assert stored_rows(job) == [(1, "b"), (2, "c"), (3, "d")]
+    assert not [path for path in job.tenant.staged_folder(job.name).rglob("*") if path.is_file()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dativo_engine.catalogs.locations import file_location, local_path
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
 from dativo_engine.commits.data_files import to_data_file
 from dativo_engine.commits.merge import Merge, Merged
+from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import StagedFile, TableLayout
 from dativo_engine.storage.fileio import StorageFileIO
 from dativo_engine.writers.parquet import open_writer
@@ -355,3 +356,18 @@ def test_any_history_gives_what_applying_it_change_by_change_gives(
             again = table.merge(tables)
             assert sorted(table.rows(), key=str) == found
             assert cursor or again.inserted == 0
+
+
+def test_a_merge_that_fails_leaves_none_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_short(_: ChangeSet) -> Iterator[object]:
+        message = "cut short"
+        raise FatalError(message)
+
+    folder = Folder(tmp_path, MergeRule(("id",)))
+    folder.append(rows({"id": 1, "note": "a"}, {"id": 2, "note": "b"}), rows({"id": 3, "note": "c"}))
+    before = set((tmp_path / "table").rglob("*.parquet"))
+    with monkeypatch.context() as patch:
+        patch.setattr(ChangeSet, "unsettled", cut_short)
+        with pytest.raises(FatalError, match="cut short"):
+            folder.merge([rows({"id": 1, "note": "x"}, {"id": 3, "note": "y"}, {"id": 4, "note": "z"})])
+    assert set((tmp_path / "table").rglob("*.parquet*")) == before

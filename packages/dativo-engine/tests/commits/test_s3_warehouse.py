@@ -30,30 +30,32 @@ LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
 LITTLE = Kept(days=0, snapshots=1, quarantine_days=0)
 
 
+Target = tuple[Connection, str]
+
+
 @pytest.fixture
-def connection(s3: S3Server) -> Connection:
-    """A bucket of the test's own."""
+def target(s3: S3Server) -> Target:
+    """A warehouse in a bucket of the test's own."""
     bucket = f"lake-{uuid.uuid4().hex[:12]}"
     s3.make_bucket(bucket)
-    return Connection(
-        s3=ObjectStore(
-            endpoint=s3.endpoint,
-            bucket=bucket,
-            prefix="some/where",
-            access_key_id=SecretStr(s3.access_key_id),
-            secret_access_key=SecretStr(s3.secret_access_key),
-        )
+    store = ObjectStore(
+        endpoint=s3.endpoint,
+        access_key_id=SecretStr(s3.access_key_id),
+        secret_access_key=SecretStr(s3.secret_access_key),
     )
+    return Connection(s3=store), f"s3://{bucket}/some/where"
 
 
-def job_in(root: Path, connection: Connection, *, mode: Mode = "append", keyed: bool = False) -> ResolvedJob:
-    return make_job(root, mode=mode, keyed=keyed, connection=connection)
+def job_in(
+    root: Path, target: Target, *, name: str = "orders_job", mode: Mode = "append", keyed: bool = False
+) -> ResolvedJob:
+    return make_job(root, name=name, mode=mode, keyed=keyed, connection=target[0], warehouse=target[1])
 
 
 @pytest.fixture
-def job(tmp_path: Path, connection: Connection) -> ResolvedJob:
+def job(tmp_path: Path, target: Target) -> ResolvedJob:
     """A job that appends to a table in S3."""
-    return job_in(tmp_path, connection)
+    return job_in(tmp_path, target)
 
 
 def storage_of(job: ResolvedJob) -> Storage:
@@ -138,13 +140,13 @@ def test_a_table_that_is_rolled_back_and_loaded_again_is_right(job: ResolvedJob)
     assert (stored_rows(job), cursor_of(job)) == (rows, 4)
 
 
-def test_the_state_commands_move_the_cursor_in_the_table(tmp_path: Path, connection: Connection) -> None:
-    job = job_in(tmp_path, connection)
+def test_the_state_commands_move_the_cursor_in_the_table(tmp_path: Path, target: Target) -> None:
+    job = job_in(tmp_path, target)
     load(job, "r1", [(1, "a")], at=1)
     set_cursors(job, ORDERS, {"orders": Cursor({"at": 7})}, Events())
     (found,) = show(job)
     assert (cursor_of(job), found.mirror, found.rows) == (7, "same", 1)
-    renamed = make_job(tmp_path, name="renamed", connection=connection)
+    renamed = job_in(tmp_path, target, name="renamed")
     take_over(renamed, ORDERS, job.name, Events())
     assert cursor_of(renamed) == 7
     reset(renamed, ORDERS, Events())
@@ -174,8 +176,8 @@ def test_rejected_rows_are_shown_replayed_and_purged(job: ResolvedJob) -> None:
     assert cursor_of(job) == 1
 
 
-def test_a_key_that_the_table_holds_is_found_and_its_row_does_not_land(tmp_path: Path, connection: Connection) -> None:
-    job = job_in(tmp_path, connection, keyed=True)
+def test_a_key_that_the_table_holds_is_found_and_its_row_does_not_land(tmp_path: Path, target: Target) -> None:
+    job = job_in(tmp_path, target, keyed=True)
     load(job, "r1", [(1, "a"), (2, "b")], at=1)
     run = Run(job, "r2")
     run.committer.last()
@@ -185,15 +187,16 @@ def test_a_key_that_the_table_holds_is_found_and_its_row_does_not_land(tmp_path:
     assert stored_rows(job) == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_after_any_mode_no_data_file_is_there_that_no_snapshot_names(tmp_path: Path, connection: Connection) -> None:
-    for mode in ("append", "merge", "replace"):
-        job = make_job(tmp_path, mode=mode, keyed=mode == "merge", connection=connection)
+def test_after_any_mode_no_data_file_is_there_that_no_snapshot_names(tmp_path: Path, target: Target) -> None:
+    modes: list[Mode] = ["append", "merge", "replace"]
+    for mode in modes:
+        job = job_in(tmp_path, target, mode=mode, keyed=mode == "merge")
         for number in range(2):
             load(job, f"{mode}-{number}", [(number, mode), (number + 1, mode)], at=[mode, number])
         given_up = Run(job, f"{mode}-given-up")
         given_up.committer.last()
         given_up.stage([(9, "never")])
         given_up.committer.abandon()
-    table = stored(job)
-    assert files(job, "/acme/orders/data") == referenced_paths(table.metadata, table.io)
-    assert stored_rows(job) == [(1, "replace"), (2, "replace")]
+    table = stored(job_in(tmp_path, target))
+    assert files(job_in(tmp_path, target), "/acme/orders/data") == referenced_paths(table.metadata, table.io)
+    assert stored_rows(job_in(tmp_path, target)) == [(1, "replace"), (2, "replace")]

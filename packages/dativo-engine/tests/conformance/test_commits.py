@@ -25,12 +25,10 @@ class TestEmbeddedCatalogueWithTablesInS3(CommitConformance):
         s3.make_bucket(bucket)
         store = ObjectStore(
             endpoint=s3.endpoint,
-            bucket=bucket,
-            prefix="tables",
             access_key_id=SecretStr(s3.access_key_id),
             secret_access_key=SecretStr(s3.secret_access_key),
         )
-        return CommitWorld(tmp_path, connection=Connection(s3=store))
+        return CommitWorld(tmp_path, connection=Connection(s3=store), warehouse=f"s3://{bucket}/tables")
 
 
 class TestMirror(StateConformance):

@@ -8,6 +8,7 @@ beyond its memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dativo_engine.catalogs.locations import local_path
+from dativo_engine.contracts.duck import open_duckdb, quoted
 from dativo_engine.interfaces import StagedFile
 
 OP_COLUMN = "_dativo_op"
@@ -28,6 +30,9 @@ ROW_BITS = 40
 BATCH_ROWS = 128 * 1024
 # Decoded rows take some four times what they take in a compressed file.
 DECODED = 4
+
+# `match` says which side of a join is kept in memory; filters on some types can't be pushed into Arrow scans.
+DISABLED_OPTIMIZERS = ("join_order", "build_side_probe_side", "join_filter_pushdown")
 
 Places = npt.NDArray[np.int64]
 
@@ -81,32 +86,30 @@ class ChangeSet:
         memory_bytes: int,
         threads: int = 2,
     ) -> None:
-        import duckdb  # only merging pays for it
-
         self._rule = rule
         self._columns = list(columns)
         self._files = list(files)
-        self._db = duckdb.connect(
-            config={
-                "memory_limit": f"{max(memory_bytes // 2 // 2**20, 64)}MiB",
-                "temp_directory": str(spill_folder),
-                "threads": threads,
-            }
-        )
-        # `match` says which side of a join is kept in memory; filters on some types can't be pushed into Arrow scans.
-        self._db.execute("SET disabled_optimizers = 'join_order,build_side_probe_side,join_filter_pushdown'")
-        self._load_keys()
-        self._collapse()
-        self._winners = self._query("SELECT count(*) AS rows FROM winner")["rows"][0].as_py()
-        fits = sum(file.size for file in files) * DECODED < memory_bytes // 4
-        self._rows = self._load_rows() if fits else None
-        self.begin()
+        with ExitStack() as opening:
+            database = open_duckdb(
+                memory_bytes=memory_bytes // 2,
+                spill_folder=spill_folder,
+                threads=threads,
+                disabled_optimizers=DISABLED_OPTIMIZERS,
+            )
+            self._db = opening.enter_context(database)
+            self._load_keys()
+            self._collapse()
+            self._winners = self._query("SELECT count(*) AS rows FROM winner")["rows"][0].as_py()
+            fits = sum(file.size for file in files) * DECODED < memory_bytes // 4
+            self._rows = self._load_rows() if fits else None
+            self.begin()
+            self._held = opening.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self._held.close()
 
     def begin(self) -> None:
         """Forget what was settled: the merge starts over, on a newer state of the table."""
@@ -115,7 +118,7 @@ class ChangeSet:
     def within(self, bounds: Sequence[tuple[object, object]]) -> list[int]:
         """Which of these [low, high] ranges of the first key column hold a changed key; indexes, ascending."""
         key = self._rule.keys[0]
-        key_type = self._db.execute(f"SELECT {_quoted(key)} FROM winner LIMIT 0").to_arrow_table().schema.field(0).type
+        key_type = self._db.execute(f"SELECT {quoted(key)} FROM winner LIMIT 0").to_arrow_table().schema.field(0).type
         lows, highs = zip(*bounds, strict=True) if bounds else ((), ())
         ranges = pa.table(
             {
@@ -125,7 +128,7 @@ class ChangeSet:
             }
         )
         found = self._query(
-            f"SELECT number FROM ranges ASOF JOIN (SELECT DISTINCT {_quoted(key)} AS key FROM winner) ON low <= key "
+            f"SELECT number FROM ranges ASOF JOIN (SELECT DISTINCT {quoted(key)} AS key FROM winner) ON low <= key "
             "WHERE key <= high ORDER BY number",
             ranges=ranges,
         )
@@ -136,8 +139,8 @@ class ChangeSet:
 
         A change that is older than the stored row of its key is settled here: it never lands.
         """
-        same_key = " AND ".join(f"stored.{_quoted(key)} = winner.{_quoted(key)}" for key in self._rule.keys)
-        stored_cursor = f"stored.{_quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
+        same_key = " AND ".join(f"stored.{quoted(key)} = winner.{quoted(key)}" for key in self._rule.keys)
+        stored_cursor = f"stored.{quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
         # DuckDB does not know how large `stored` is, and would keep the wrong side in memory: it keeps the second.
         sides = "stored JOIN winner" if self._winners <= stored.num_rows else "winner JOIN stored"
         found = self._query(
@@ -211,8 +214,8 @@ class ChangeSet:
 
     def _load_keys(self) -> None:
         """Table `change`: keys, cursor, op and place of every change."""
-        cursor = f"{_quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
-        keys = ", ".join(_quoted(key) for key in self._rule.keys)
+        cursor = f"{quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
+        keys = ", ".join(quoted(key) for key in self._rule.keys)
         ignored = f"WHERE op <> {DELETE}" if self._rule.deletes == "ignore" else ""
         for number, file in enumerate(self._files):
             with self._db.cursor() as db:
@@ -242,7 +245,7 @@ class ChangeSet:
 
     def _collapse(self) -> None:
         """Table `winner`: of each key the change that counts."""
-        keys = ", ".join(_quoted(key) for key in self._rule.keys)
+        keys = ", ".join(quoted(key) for key in self._rule.keys)
         counted = self._query(f"SELECT count(*) AS rows, count(DISTINCT ({keys})) AS keys FROM change")
         if counted["rows"][0] == counted["keys"][0]:
             self._db.execute("ALTER TABLE change RENAME TO winner")
@@ -279,7 +282,3 @@ def with_op(rows: pa.RecordBatch, op: pa.Int8Array | None) -> pa.RecordBatch:
     """Rows with what is to be done with them, as change files hold them."""
     ops = pa.array(np.zeros(rows.num_rows, np.int32)) if op is None else op.cast(pa.int32())
     return rows.append_column(OP_COLUMN, ops)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

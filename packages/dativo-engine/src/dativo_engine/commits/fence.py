@@ -26,7 +26,7 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io import load_file_io
+from pyiceberg.io import FileIO, InputFile, OutputFile, load_file_io
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import CommitTableResponse, CreateTableTransaction, StagedTable, Table, Transaction
 from pyiceberg.table.locations import load_location_provider
@@ -43,6 +43,7 @@ from pyiceberg.table.update import (
     TableRequirement,
     TableUpdate,
 )
+from typing_extensions import override
 
 from dativo_engine.commits.points import reach
 from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, DativoError, RetryableError
@@ -194,8 +195,15 @@ class _Change:
         self._place = place
         self._base = table
         self._same_rows = edit.snapshot == "same rows"
-        self._snapshot_id: int | None = None
         self._transaction = Transaction(table) if table is not None else _creation(place)
+        self._made = _note_new_files(self._transaction)
+        try:
+            self._plan(edit)
+        except BaseException:
+            self.discard()
+            raise
+
+    def _plan(self, edit: Edit) -> None:
         if edit.updates:
             self._transaction._apply(edit.updates)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - staged only
         marks = {} if edit.snapshot == "none" else self._add_snapshot(edit)
@@ -208,8 +216,7 @@ class _Change:
         """Write its manifests; answers its marks."""
         snapshot = self._transaction.update_snapshot()
         producer = snapshot.overwrite() if edit.removed else snapshot.merge_append()
-        self._snapshot_id = producer.snapshot_id
-        marks = edit.marks(self._snapshot_id)
+        marks = edit.marks(producer.snapshot_id)
         producer.snapshot_properties = {**edit.carried, **edit.notes, **marks}
         for file in edit.removed:
             producer.delete_data_file(file)
@@ -252,12 +259,8 @@ class _Change:
 
     def discard(self) -> None:
         """Delete the manifests of a change that certainly did not happen."""
-        table, updates, _ = _inside(self._transaction)
-        for update in updates:
-            if isinstance(update, AddSnapshotUpdate):
-                snapshot = update.snapshot
-                ours = [m for m in snapshot.manifests(table.io) if m.added_snapshot_id == self._snapshot_id]
-                storage_of(table.io).delete([*(manifest.manifest_path for manifest in ours), snapshot.manifest_list])
+        table, _, _ = _inside(self._transaction)
+        storage_of(table.io).delete(self._made)
 
     def drop_old_metadata(self, response: CommitTableResponse, events: Events) -> None:
         """Delete metadata files beyond the number that the table's properties keep.
@@ -277,6 +280,36 @@ class _Change:
                 except (DativoError, OSError) as error:
                     message = f"{self._place.name}: an old metadata file stays: {error}"
                     events.emit("metadata_kept", message, level="WARNING", table=str(self._place.name))
+
+
+def _note_new_files(transaction: Transaction) -> list[str]:
+    """The list to which every file that the transaction makes from now on is added, before it is made."""
+    table, _, _ = _inside(transaction)
+    io = _NotingFileIO(table.io)
+    table.io = io
+    return io.made
+
+
+class _NotingFileIO(FileIO):
+    """Another one, of which is remembered what was made through it."""
+
+    def __init__(self, io: FileIO) -> None:
+        super().__init__(io.properties)
+        self._io = io
+        self.made: list[str] = []
+
+    @override
+    def new_input(self, location: str) -> InputFile:
+        return self._io.new_input(location)
+
+    @override
+    def new_output(self, location: str) -> OutputFile:
+        self.made.append(location)
+        return self._io.new_output(location)
+
+    @override
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        self._io.delete(location)
 
 
 def _of_same_rows(update: TableUpdate) -> TableUpdate:

@@ -11,6 +11,7 @@ What a run may do to a table is in `target`, how it is made visible in `fence`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -30,7 +31,7 @@ from dativo_engine.commits.publication import Direct, Part, Publication
 from dativo_engine.commits.stamp import standing
 from dativo_engine.commits.stamps import codec
 from dativo_engine.commits.target import Run, Target, look
-from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, FatalError
+from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, DativoError, FatalError
 from dativo_engine.events import Events
 from dativo_engine.interfaces import CommitResult, CommitStatus, Committer, LateRows, StagedFile, Stamp, TableLayout
 from dativo_engine.state.mirror import Mirror
@@ -163,11 +164,16 @@ class IcebergCommitter:
 
     def abandon(self) -> None:
         """See `Committer.abandon`."""
-        if not self._unknown:
-            for target in self._targets.values():
-                target.discard()
-        # The next run looks which files the tables name: where an answer was lost, or a merge was cut short.
-        self._journal.close(keep=self._unknown or self._journal.has_files(self._storage_at))
+        # The next run looks which files the tables name: where an answer was lost, or one could not be deleted.
+        left = True
+        try:
+            if not self._unknown:
+                with ExitStack() as each:  # also if one of them fails
+                    for target in self._targets.values():
+                        each.callback(target.discard)
+                left = self._journal.has_files(self._storage_at)
+        finally:
+            self._journal.close(keep=left)
 
     @property
     def _places(self) -> list[Place]:
@@ -244,10 +250,7 @@ class IcebergCommitter:
         if landed is None:
             return _unchanged(target, stamp)
         files = target.landed_files()
-        # Where an answer was lost, which of two merges landed is for the next run to see.
-        self._unknown |= not target.drop_superseded(certain=not landed.found)
-        # The files are the table's from here on: whatever fails now, `abandon` must not touch them.
-        target.let_go()
+        self._let_go(target, certain=not landed.found)
         result = self._result(name, landed, files)
         if result.status == "unchanged":
             return result
@@ -260,6 +263,16 @@ class IcebergCommitter:
             snapshot_id=result.snapshot_id,
         )
         return result
+
+    def _let_go(self, target: Target, *, certain: bool) -> None:
+        """The files are the table's from here on: whatever fails now, `abandon` must not touch them."""
+        try:
+            # Where an answer was lost, which of two merges landed is for the next run to see.
+            self._unknown |= not target.let_go(certain=certain)
+        except (DativoError, OSError) as error:
+            self._unknown = True
+            message = f"{target.name}: files of no more use stay until the next run: {error}"
+            self._events.emit("leftovers_kept", message, level="WARNING", table=str(target.name), error=str(error))
 
     def _shown(self, target: Target) -> tuple[str, ...]:
         """The runs whose rejected rows are shown once this one is committed."""
@@ -296,7 +309,7 @@ class IcebergCommitter:
     def _repair_mirror(self, results: Iterable[CommitResult]) -> None:
         try:
             self._mirror.write({result.table: self._run.codec.encode(result.stamp) for result in results})
-        except FatalError as error:
+        except (DativoError, OSError) as error:
             self._events.emit("mirror_failed", f"The next run repairs it: {error}", level="WARNING")
 
 

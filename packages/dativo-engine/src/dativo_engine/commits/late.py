@@ -12,6 +12,7 @@ from pyiceberg.io import FileIO
 from dativo_engine.contracts.jsontext import json_rows
 from dativo_engine.contracts.rejected import REJECTED_SCHEMA, rejected_batch
 from dativo_engine.interfaces import LateRows, StagedFile, TableLayout
+from dativo_engine.writers.failure import discarded_on_failure
 from dativo_engine.writers.parquet import open_writer
 
 WRITER_BYTES = 128 * 1024 * 1024
@@ -50,17 +51,13 @@ def without_rows(
     dead = np.unique(np.concatenate([rows.positions.to_numpy() for rows in late]))
     if len(dead) == file.rows:
         return []
-    writer = open_writer(layout, run_id=run_id, memory_bytes=WRITER_BYTES)
-    try:
+    with discarded_on_failure(open_writer(layout, run_id=run_id, memory_bytes=WRITER_BYTES)) as writer:
         for first, batch in _batches(io, file.path):
             alive = np.ones(batch.num_rows, dtype=bool)
             alive[dead[(dead >= first) & (dead < first + batch.num_rows)] - first] = False
             if alive.any():
                 writer.write(batch.filter(pa.array(alive)))
         return writer.flush()
-    except BaseException:
-        writer.abort()
-        raise
 
 
 def _rows_at(io: FileIO, path: str, positions: Sequence[int]) -> Iterator[pa.RecordBatch]:

@@ -28,7 +28,9 @@ from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places,
 from dativo_engine.commits.keys import bound
 from dativo_engine.commits.rows import dead_positions, read_as_stored, read_rows
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
+from dativo_engine.storage import storage_of
 from dativo_engine.writers.adopt import adopt, is_adoptable
+from dativo_engine.writers.failure import discarded_on_failure
 from dativo_engine.writers.onefile import open_single_writer
 from dativo_engine.writers.parquet import open_writer
 
@@ -86,14 +88,29 @@ class Merge:
         self._rule = rule
         self._layout = layout
         self._io = io
+        self._storage = storage_of(io)
         self._memory = memory_bytes
         self._threads = threads
         self._prefixes = (f"{run_id}-merge-{number}" for number in itertools.count())
         self._columns = [field.name for field in layout.schema.fields]
         self._now = datetime.now(UTC)
+        # What this call of `apply` wrote so far.
+        self._staged: list[StagedFile] = []
 
     def apply(self, tasks: Sequence[FileScanTask]) -> Merged:
-        """Merge the changes into the table's present files; the files written are staged, not yet visible."""
+        """Merge the changes into the table's present files; the files written are staged, not yet visible.
+
+        Raises:
+            RetryableError, FatalError: the file system failed; nothing that was written is left.
+        """
+        self._staged = []
+        try:
+            return self._apply(tasks)
+        except BaseException:
+            self._storage.delete(file.path for file in self._staged)
+            raise
+
+    def _apply(self, tasks: Sequence[FileScanTask]) -> Merged:
         self._changes.begin()
         done: list[Rewritten] = []
         pending: deque[Future[Rewritten]] = deque()
@@ -155,22 +172,24 @@ class Merge:
             nobody = np.empty(0, np.int64)
             return Rewritten(task, (), changed=False, stored=matches.places, updated=nobody, deleted=0)
         soft = self._rule.deletes == "soft"
-        writer = self._open_writer(task, prefix)
         stored: list[Places] = []
         updated: list[Places] = []
         deleted = 0
-        for batch, here, same in self._compared(task, matches):
-            gives_way = ~same & ~here.deletes if soft else ~same
-            marked = here.positions[~same & here.deletes] if soft else here.positions[:0]
-            kept = _without(self._mark(batch, marked), here.positions[gives_way])
-            if kept.num_rows:
-                writer.write(kept)
-            stored.append(here.places[same])
-            updated.append(here.places[~same & ~here.deletes])
-            deleted += int((~same & here.deletes).sum())
+        with discarded_on_failure(self._open_writer(task, prefix)) as writer:
+            for batch, here, same in self._compared(task, matches):
+                gives_way = ~same & ~here.deletes if soft else ~same
+                marked = here.positions[~same & here.deletes] if soft else here.positions[:0]
+                kept = _without(self._mark(batch, marked), here.positions[gives_way])
+                if kept.num_rows:
+                    writer.write(kept)
+                stored.append(here.places[same])
+                updated.append(here.places[~same & ~here.deletes])
+                deleted += int((~same & here.deletes).sum())
+            files = writer.flush()
+        self._staged += files
         return Rewritten(
             task,
-            tuple(writer.flush()),
+            tuple(files),
             changed=True,
             stored=np.concatenate(stored),
             updated=np.concatenate(updated),
@@ -233,16 +252,18 @@ class Merge:
 
     def _add_unsettled(self) -> list[StagedFile]:
         """Write the changes that are left. A file of changes of which all are left is the table's as it is."""
-        writer = open_writer(self._layout, run_id=next(self._prefixes), memory_bytes=self._memory // 2)
-        adopted: list[StagedFile] = []
-        for file, positions in self._changes.unsettled():
-            path = path_of(file)
-            if len(positions) == file.rows and is_adoptable(path, self._layout):
-                adopted.append(adopt(path, file, self._layout, run_id=next(self._prefixes)))
-                continue
-            for batch in self._changes.read(file, positions):
-                writer.write(batch)
-        return [*adopted, *writer.flush()]
+        added: list[StagedFile] = []
+        prefix, memory = next(self._prefixes), self._memory // 2
+        with discarded_on_failure(open_writer(self._layout, run_id=prefix, memory_bytes=memory)) as writer:
+            for file, positions in self._changes.unsettled():
+                path = path_of(file)
+                if len(positions) == file.rows and is_adoptable(path, self._layout):
+                    added.append(adopt(path, file, self._layout, run_id=next(self._prefixes)))
+                    self._staged.append(added[-1])
+                    continue
+                for batch in self._changes.read(file, positions):
+                    writer.write(batch)
+            return [*added, *writer.flush()]
 
 
 def _without(rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:

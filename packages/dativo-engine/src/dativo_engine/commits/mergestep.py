@@ -19,6 +19,7 @@ from dativo_engine.catalogs.locations import file_location
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
 from dativo_engine.commits.merge import Merge, Merged
 from dativo_engine.interfaces import StagedFile, TableLayout
+from dativo_engine.spill import spill_folder
 from dativo_engine.storage import storage_of
 
 
@@ -73,9 +74,10 @@ class MergeStep:
         self._superseded: tuple[StagedFile, ...] = ()
         self._storage = storage_of(io)
         self._held = ExitStack()
+        spill = self._held.enter_context(spill_folder(folder))
         columns = [field.name for field in layout.schema.fields]
         change_set = self._held.enter_context(
-            ChangeSet(changes, rule, columns=columns, spill_folder=folder, memory_bytes=memory_bytes)
+            ChangeSet(changes, rule, columns=columns, spill_folder=spill, memory_bytes=memory_bytes)
         )
         self._merge = Merge(change_set, rule, layout=layout, io=io, run_id=run_id, memory_bytes=memory_bytes)
 

@@ -36,6 +36,7 @@ from dativo_engine.errors import CommitConflictError
 from dativo_engine.events import Events
 from dativo_engine.interfaces import StagedFile, Stamp, Writer
 from dativo_engine.storage import Storage
+from dativo_engine.writers.failure import discarded_on_failure
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -107,16 +108,13 @@ def rejected_again(
     Raises:
         RetryableError, FatalError: the file system failed; nothing was staged.
     """
-    try:
+    with discarded_on_failure(writer):
         for file in files:
             with storage.open(file.path) as source, pq.ParquetFile(source) as stored:
                 for batch in stored.iter_batches(columns=REJECTED_SCHEMA.names):
                     plain = pa.RecordBatch.from_arrays(batch.columns, schema=REJECTED_SCHEMA)
                     writer.write(with_run(plain, run_id=run_id, attempt=attempt))
         return writer.flush()
-    except BaseException:
-        writer.abort()
-        raise
 
 
 def wanted(job: ResolvedJob, table: TableName) -> Wanted:

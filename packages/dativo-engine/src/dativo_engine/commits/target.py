@@ -200,21 +200,24 @@ class Target:
         """Delete what was staged, and what a merge wrote."""
         if self.merging is not None:
             self.merging.discard()
-        self.storage.delete(self.staged)
-        self.let_go()
-
-    def drop_superseded(self, *, certain: bool) -> bool:
-        """Delete what merges into overtaken bases wrote, if it is `certain` which landed. False: some is left."""
-        return self.merging is None or self.merging.drop_superseded(certain=certain)
-
-    def let_go(self) -> None:
-        """What was staged is the table's now; changes have served."""
-        if self.merging is not None:
             self.merging.close()
             self.merging = None
-        if self.merges:
-            self.storage.delete(self.staged)
+        self.storage.delete(self.staged)
         self.staged.clear()
+
+    def let_go(self, *, certain: bool) -> bool:
+        """What was staged is the table's now: nothing that comes later deletes it. False: other files are left.
+
+        Changes have served, and so has what merges into overtaken bases wrote, if it is `certain` which landed.
+        """
+        staged, merging = dict(self.staged), self.merging
+        self.staged.clear()
+        self.merging = None
+        if merging is not None:
+            merging.close()
+        if self.merges:
+            self.storage.delete(staged)
+        return merging is None or merging.drop_superseded(certain=certain)
 
     def landed_files(self) -> list[StagedFile]:
         """The data files that the run's commit brings."""
@@ -225,14 +228,13 @@ class Target:
         if not self.staged:
             return [], []
         if self.merging is None:
-            self.change_folder.mkdir(parents=True, exist_ok=True)
             self.merging = MergeStep(
                 merge_rule(self.run.job, self.stream),
                 list(self.staged.values()),
                 layout=self.layout(),
                 io=self.io,
                 run_id=self.run.run_id,
-                folder=self.change_folder,
+                folder=self.run.job.tenant.staged_folder(self.run.job.name),
                 memory_bytes=self.run.memory_bytes,
             )
         self.merged = self.merging.onto(table)

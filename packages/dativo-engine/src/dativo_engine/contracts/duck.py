@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,9 @@ LEAST_MEMORY = 64 * 1024 * 1024
 
 
 @contextmanager
-def open_duckdb(*, memory_bytes: int, spill_folder: Path, threads: int = 1) -> Generator[duckdb.DuckDBPyConnection]:
+def open_duckdb(
+    *, memory_bytes: int, spill_folder: Path, threads: int = 1, disabled_optimizers: Sequence[str] = ()
+) -> Generator[duckdb.DuckDBPyConnection]:
     """A database in memory that sees only what is registered in it."""
     import duckdb
 
@@ -37,6 +39,7 @@ def open_duckdb(*, memory_bytes: int, spill_folder: Path, threads: int = 1) -> G
     )
     try:
         connection.execute("SET enable_external_access = false")
+        connection.execute(f"SET disabled_optimizers = '{','.join(disabled_optimizers)}'")
         connection.execute("SET lock_configuration = true")
         yield connection
     finally:

@@ -26,6 +26,7 @@ from dativo_engine.commits.stamp import standing
 from dativo_engine.events import Events
 from dativo_engine.interfaces import StagedFile, TableLayout
 from dativo_engine.storage import storage_of
+from dativo_engine.writers.failure import discarded_on_failure
 from dativo_engine.writers.parquet import open_writer
 
 # A file with less than this share of the target size is small; so many small ones are worth the work.
@@ -116,15 +117,11 @@ def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
 
 
 def _rewrite(table: Table, group: Group, layout: TableLayout, *, run_id: str) -> Rewrite:
-    writer = open_writer(layout, run_id=run_id, memory_bytes=MEMORY_BYTES)
-    try:
+    with discarded_on_failure(open_writer(layout, run_id=run_id, memory_bytes=MEMORY_BYTES)) as writer:
         for task in group.tasks:
             for rows in _living_rows(table, task):
                 writer.write(rows)
         return Rewrite(group, tuple(writer.flush()))
-    except BaseException:
-        writer.abort()
-        raise
 
 
 def _living_rows(table: Table, task: FileScanTask) -> Iterator[pa.RecordBatch]:
