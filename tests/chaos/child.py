@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
@@ -33,10 +34,14 @@ PRELOAD = [
     "dativo_engine.catalogs.embedded",
     "dativo_engine.commits.mergestep",
     "dativo_engine.commits.late",
+    "dativo_engine.storage.s3",
+    "botocore.session",
     "pyiceberg.io.pyarrow",
     "tests.chaos.child",
 ]
 LONGEST_SECONDS = 120.0
+# A request to S3: what it sends after the head is of no account.
+_CHANGES = re.compile(rb"(PUT|POST|DELETE) \S*?(?P<file>\.parquet)?(\?\S*)? HTTP/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,8 @@ class _Teller:
             self._tell(b"s")
         elif event in {"os.rename", "os.link", "os.remove"} or (event == "open" and _creates(facts)):
             self._tell(b"w")
+        elif event == "http.client.send" and (request := _CHANGES.match(bytes(facts[1]))):  # pyright: ignore[reportArgumentType]
+            self._tell(b"s" if request["file"] else b"w")
 
     def _tell(self, step: bytes) -> None:
         os.write(self._pipe.fileno(), step)

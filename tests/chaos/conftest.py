@@ -18,13 +18,14 @@ COUNTED = "counted"
 
 
 @pytest.fixture(scope="session")
-def stage_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stage]:
+def stage_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], Stage]:
     """The stage of a scene; it is set up once, and every user puts it back as he needs it."""
     stages: dict[str, Stage] = {}
 
     def find(name: str) -> Stage:
         if name not in stages:
-            stages[name] = Stage(tmp_path_factory.mktemp("scene") / "project", SCENES[name])
+            server = request.getfixturevalue("s3") if SCENES[name].in_s3 else None
+            stages[name] = Stage(tmp_path_factory.mktemp("scene") / "project", SCENES[name], server)
         return stages[name]
 
     return find

@@ -31,6 +31,7 @@ class Scene:
         contract, newer: the contract of the first load and, where it has changed, of the later ones.
         first, killed, later: the files that come with each.
         resumes: whether the run after the killed one goes on where that stopped.
+        in_s3: whether its tables lie there.
     """
 
     name: str
@@ -42,11 +43,12 @@ class Scene:
     newer: str
     incremental: bool = True
     resumes: bool = False
+    in_s3: bool = False
     objects: Sequence[str] = ("orders",)
 
-    @property
-    def job(self) -> str:
-        """The job file."""
+    def job(self, connection: str = "") -> str:
+        """The job file; `connection` as it stands under `target`, empty: none."""
+        target = f"{self.target.removesuffix('}')}, connection: {connection}}}" if connection else self.target
         inputs = ", ".join(f'{{path: "data/acme/{name}/*.csv", object: {name}}}' for name in self.objects)
         lines = [
             "tenant_id: acme",
@@ -57,7 +59,7 @@ class Scene:
             "asset_path: assets/orders.yaml",
             "target_connector: iceberg",
             "schema_validation_mode: warn",
-            f"target: {self.target}",
+            f"target: {target}",
         ]
         return "\n".join(lines) + "\n"
 
@@ -92,7 +94,7 @@ def in_files(start: int, *, prefix: str = "orders", channel: bool = False) -> di
     return files
 
 
-def _appending(name: str, *, key: bool = True, checkpoint: int = 0) -> Scene:
+def _appending(name: str, *, key: bool = True, checkpoint: int = 0, in_s3: bool = False) -> Scene:
     plain = contract(key=key)
     return Scene(
         name,
@@ -103,13 +105,14 @@ def _appending(name: str, *, key: bool = True, checkpoint: int = 0) -> Scene:
         contract=plain,
         newer=plain,
         resumes=bool(checkpoint),
+        in_s3=in_s3,
     )
 
 
-def _merging() -> Scene:
+def _merging(name: str, *, in_s3: bool = False) -> Scene:
     plain = contract()
     return Scene(
-        "merge",
+        name,
         '{mode: merge, partitioning: ["bucket(4, id)"]}',
         first={"orders/first.csv": orders(range(4_000))},
         killed={
@@ -119,6 +122,7 @@ def _merging() -> Scene:
         later={"orders/later.csv": orders(range(500), amount="9.00", bad=[3])},
         contract=plain,
         newer=plain,
+        in_s3=in_s3,
     )
 
 
@@ -167,10 +171,13 @@ SCENES = {
     for scene in (
         _appending("append"),
         _appending("append without a key", key=False),
-        _merging(),
+        _merging("merge"),
         _replacing(),
         _appending("checkpoints", checkpoint=MANY // 2),
         _evolving(),
         _two_tables(),
+        _appending("append in S3", in_s3=True),
+        _merging("merge in S3", in_s3=True),
+        _appending("checkpoints in S3", checkpoint=MANY // 2, in_s3=True),
     )
 }

@@ -17,9 +17,11 @@ from dativo_engine.commits.quarantine import quarantines
 from dativo_engine.connectors import specs
 from pyiceberg.table import StaticTable
 
+from tests.chaos.bucket import Bucket
 from tests.chaos.child import Child, Mark
 from tests.chaos.scenes import Files, Scene
 from tests.readers.duckdb_reader import connect
+from tools.services.seaweedfs import S3Server
 
 CONFIG = "jobs/acme/load.yaml"
 # When and by which run a row was rejected differs between two histories that are otherwise the same.
@@ -50,12 +52,13 @@ class Sight:
 class Tables:
     """The tables of a project's tenant, read without dativo."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bucket: Bucket | None = None) -> None:
         self._state = root / "state" / "acme"
+        self._bucket = bucket
 
     def rows(self, name: str) -> pa.Table:
         """A table's rows, in the order of all its columns."""
-        rows = StaticTable.from_metadata(self.metadata()[name]).scan().to_arrow()
+        rows = self._open(self.metadata()[name]).scan().to_arrow()
         return rows.sort_by([(column, "ascending") for column in rows.column_names]).combine_chunks()
 
     def rows_in_duckdb(self, name: str) -> pa.Table:
@@ -72,15 +75,22 @@ class Tables:
 
     def leftovers(self) -> list[str]:
         """Files that no snapshot of any table names, and whatever is still staged."""
-        named = {path for location in self.metadata().values() for path in _named_files(location)}
-        on_disk = {str(path) for path in self._state.glob("warehouse/**/data/**/*") if path.is_file()}
-        missing = [f"missing: {path}" for path in named - on_disk]
+        named = {path for location in self.metadata().values() for path in _named_files(self._open(location))}
+        there = {str(path) for path in self._state.glob("warehouse/**/data/**/*") if path.is_file()}
+        begun: list[str] = []
+        if self._bucket is not None:
+            there |= {f"s3://{self._bucket.name}/{key}" for key in self._bucket.objects() if "/data/" in key}
+            begun = [f"begun: {upload['Key']}" for upload in self._bucket.uploads()]
+        missing = [f"missing: {path}" for path in named - there]
         staged = [str(path) for path in (self._state / "staged").rglob("*") if path.is_file()]
-        return [*sorted(on_disk - named), *missing, *staged]
+        return [*sorted(there - named), *missing, *begun, *staged]
 
     def commits(self, name: str) -> int:
         """How many snapshots a table has."""
-        return len(StaticTable.from_metadata(self.metadata()[name]).metadata.snapshots)
+        return len(self._open(self.metadata()[name]).metadata.snapshots)
+
+    def _open(self, location: str) -> StaticTable:
+        return StaticTable.from_metadata(location, {} if self._bucket is None else self._bucket.properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +105,32 @@ class Undisturbed:
 class Stage:
     """One scene in a folder of its own, whose state is kept aside and put back between two runs."""
 
-    def __init__(self, root: Path, scene: Scene) -> None:
+    def __init__(self, root: Path, scene: Scene, server: S3Server | None = None) -> None:
+        """Load it for the first time.
+
+        Args:
+            server: where the tables lie; None: in the state folder.
+        """
         self.scene = scene
         self.root = root
-        self.tables = Tables(root)
+        self._bucket = None if server is None else Bucket(server)
+        self.tables = Tables(root, self._bucket)
         self._data = root / "data" / "acme"
         self._kept = root / "kept"
         self._logs = root / "logs"
         self._runs = 0
         for folder in (self._logs, root / "jobs" / "acme", root / "assets"):
             folder.mkdir(parents=True)
-        (root / CONFIG).write_text(scene.job)
+        if self._bucket is not None:
+            self._bucket.make()
+        (root / CONFIG).write_text(scene.job(self._bucket.connection if self._bucket is not None else ""))
         (root / "assets" / "orders.yaml").write_text(scene.contract)
         self._write(scene.first)
         self.run()
         (root / "assets" / "orders.yaml").write_text(scene.newer)
         self._write(scene.killed)
         shutil.copytree(self._state, self._kept)
+        self._kept_objects = {} if self._bucket is None else self._bucket.keep()
 
     @cached_property
     def undisturbed(self) -> Undisturbed:
@@ -131,6 +150,8 @@ class Stage:
         """Back to the moment before the run that is killed."""
         shutil.rmtree(self._state)
         shutil.copytree(self._kept, self._state)
+        if self._bucket is not None:
+            self._bucket.restore(self._kept_objects)
         for name in self.scene.later:
             (self._data / name).unlink(missing_ok=True)
 
@@ -179,8 +200,7 @@ class Stage:
             path.write_text(text)
 
 
-def _named_files(metadata_location: str) -> set[str]:
-    table = StaticTable.from_metadata(metadata_location)
+def _named_files(table: StaticTable) -> set[str]:
     entries = (
         entry
         for snapshot in table.metadata.snapshots
