@@ -34,6 +34,7 @@ SUBJECTS: Mapping[str, Mapping[type, Mapping[str, str]]] = {
             "TestJsonl": "jsonl",
             "TestParquet": "parquet",
             "TestRest": "rest",
+            "TestStripe": "stripe",
         }
     },
     "Writers": {WriterConformance: {"TestParquetWriter": "Parquet"}},

@@ -10,6 +10,7 @@ import pytest
 from tools.services import nessie as nessie_server
 from tools.services import postgres as postgres_server
 from tools.services import seaweedfs
+from tools.services import stripe_mock as stripe_mock_server
 from tools.services.nessie import NessieServer
 from tools.services.postgres import PostgresServer
 from tools.services.seaweedfs import S3Server
@@ -37,6 +38,14 @@ def postgres() -> Generator[PostgresServer]:
     _skip_without(postgres_server.missing())
     with postgres_server.postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def stripe_mock() -> Generator[str]:
+    """The URL of stripe-mock."""
+    _skip_without(stripe_mock_server.missing())
+    with stripe_mock_server.stripe_mock() as url:
+        yield url
 
 
 def _skip_without(reason: str) -> None:

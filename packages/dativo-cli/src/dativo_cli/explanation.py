@@ -12,8 +12,6 @@ from dativo_engine import urls
 from dativo_engine.contracts.compiled import compile_contract
 from dativo_engine.contracts.metrics import expectation
 
-STRATEGIES = {"file_modified_time": "only files that are new or changed since the last committed run"}
-
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
@@ -48,12 +46,17 @@ class StreamLines:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One job, every default filled in. Its fields are those of `dativo explain --json`."""
+    """One job, every default filled in. Its fields are those of `dativo explain --json`.
+
+    Attributes:
+        reads: what the connector says of the job: API versions, accounts.
+    """
 
     job: str
     tenant: str
     file: str
     connector: str
+    reads: tuple[str, ...]
     cursor: str
     mode: str
     mode_reason: str
@@ -74,6 +77,7 @@ def explain_job(job: ResolvedJob) -> Explanation:
         tenant=job.tenant.id,
         file=shown_file(job.path),
         connector=job.spec.name,
+        reads=job.spec.describe(job.options, job.credentials) if job.spec.describe else (),
         cursor=_cursor(job),
         mode=job.target.mode,
         mode_reason=job.target.mode_reason,
@@ -92,7 +96,7 @@ def _cursor(job: ResolvedJob) -> str:
     if job.incremental is None:
         return "none: every run reads everything"
     strategy = job.incremental.strategy
-    told = STRATEGIES.get(strategy, "only what is new since the last committed run")
+    told = job.spec.incremental_notes.get(strategy, "only what is new since the last committed run")
     fields = sorted({stream.cursor_field for stream in job.streams if stream.cursor_field})
     lookback = f", and {job.incremental.lookback_days:g} days before it" if job.incremental.lookback_days else ""
     on = f" on {', '.join(fields)}" if fields else ""

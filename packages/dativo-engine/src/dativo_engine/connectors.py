@@ -49,6 +49,9 @@ CONNECTORS: Mapping[str, Connector] = MappingProxyType(
             "dativo_engine.sources.parquet.source:ParquetSource", "dativo_engine.sources.parquet.spec:SPEC"
         ),
         "rest": Connector("dativo_engine.sources.rest.source:RestSource", "dativo_engine.sources.rest.spec:SPEC"),
+        "stripe": Connector(
+            "dativo_engine.sources.stripe.source:StripeSource", "dativo_engine.sources.stripe.spec:SPEC"
+        ),
     }
 )
 

@@ -73,16 +73,21 @@ class EventLog:
 
 
 class LibraryLog(logging.Handler):
-    """Turns what libraries log and warn into events, so that every line of a run has one form."""
+    """Turns what libraries log and warn into events, so that every line of a run has one form.
+
+    Sources, which may read in other processes, tell by `logging` too; what they log with `extra={"event_type": ...}` is
+    an event of that type.
+    """
 
     def __init__(self, events: Events) -> None:
         super().__init__(level=logging.WARNING)
         self._events = events
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record as an event `library_log`."""
+        """Write the record as an event, `library_log` unless it names another type."""
         level = record.levelname if record.levelname in LEVELS else "ERROR"
-        self._events.emit("library_log", record.getMessage(), level=level, logger=record.name)
+        event_type = str(getattr(record, "event_type", "library_log"))
+        self._events.emit(event_type, record.getMessage(), level=level, logger=record.name)
 
     @contextmanager
     def installed(self) -> Generator[None]:

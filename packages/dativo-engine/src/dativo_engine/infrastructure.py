@@ -52,7 +52,8 @@ def inspect(job: ResolvedJob) -> Iterator[Finding]:
     """Try everything a run of the job would reach, one after the other; writes nothing but a probe, deleted again."""
     yield _check_catalog(job)
     yield _check_warehouse(job)
-    yield _found("source", job.spec.name, lambda: _check_source(job))
+    told = job.spec.describe(job.options, job.credentials) if job.spec.describe else ()
+    yield _found("source", ", ".join((job.spec.name, *told)), lambda: _check_source(job))
 
 
 def _check_catalog(job: ResolvedJob) -> Finding:

@@ -7,10 +7,12 @@ from dativo_engine.sources.hubspot.spec import SPEC as HUBSPOT
 from dativo_engine.sources.jsonl.spec import SPEC as JSONL
 from dativo_engine.sources.parquet.spec import SPEC as PARQUET
 from dativo_engine.sources.rest.spec import SPEC as REST
+from dativo_engine.sources.stripe.spec import SPEC as STRIPE
 from dativo_engine.testing import SourceConformance, SourceWorld
 from file_worlds import CsvWorld, JsonlWorld, ParquetWorld
 from hubspot_world import HubSpotWorld
 from rest_world import RestWorld
+from stripe_world import StripeWorld
 
 
 class TestCsv(SourceConformance):
@@ -48,3 +50,12 @@ class TestHubSpot(SourceConformance):
 
     def open_world(self, folder: Path) -> SourceWorld:
         return HubSpotWorld(folder)
+
+
+class TestStripe(SourceConformance):
+    spec = STRIPE
+    large_rows = 16_000
+    memory = 4 * 1024 * 1024
+
+    def open_world(self, folder: Path) -> SourceWorld:
+        return StripeWorld(folder)

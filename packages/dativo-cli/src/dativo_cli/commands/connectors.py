@@ -26,8 +26,8 @@ BLOCKS = ("options", "connection", "credentials")
 def connectors(screen: Screen, *, name: str | None, as_json: bool) -> None:
     """List connectors and their options.
 
-    --json: a list of name, summary, roles, category, inputs, incremental_strategies, allowed_in_cloud, extra, and
-    options, connection and credentials, each a list of name, type, default, required, description.
+    --json: a list of name, summary, roles, category, inputs, objects, incremental_strategies, allowed_in_cloud, extra,
+    and options, connection and credentials, each a list of name, type, default, required, description.
     """
     known = specs()
     if name is not None and name not in known:
@@ -52,7 +52,9 @@ def _show(screen: Screen, spec: ConnectorSpec) -> None:
     screen.facts(
         [
             ("inputs", f"source.{spec.inputs}" if spec.inputs else "none"),
+            *([("objects", ", ".join(spec.objects))] if spec.objects else []),
             ("incremental", ", ".join(spec.incremental_strategies) or "full reads only"),
+            *((strategy, note) for strategy, note in spec.incremental_notes.items()),
             ("--mode cloud", "allowed" if spec.allowed_in_cloud else "refused"),
             ("driver", f"pip install 'dativo-engine[{spec.extra}]'" if spec.extra else "included"),
         ]
@@ -81,6 +83,7 @@ def _as_json(spec: ConnectorSpec) -> Json:
         "roles": list(spec.roles),
         "category": spec.category,
         "inputs": spec.inputs,
+        "objects": list(spec.objects),
         "incremental_strategies": list(spec.incremental_strategies),
         "allowed_in_cloud": spec.allowed_in_cloud,
         "extra": spec.extra,

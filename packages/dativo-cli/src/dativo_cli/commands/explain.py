@@ -24,9 +24,9 @@ def explain(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, as_json: bo
     Streams, cursor, write mode and delivery guarantee and why, tables, partitions, rules and what breaking one does,
     retries and timeout. Without --config: every job of the project. Reaches nothing.
 
-    --json: a list of objects with job, tenant, file, connector, cursor, mode, mode_reason, delivery, validation,
-    catalog, warehouse, branch, retries, timeout_seconds, and streams with stream, inputs, table, quarantine, contract,
-    columns, primary_key, partitioning, sort_order and rules.
+    --json: a list of objects with job, tenant, file, connector, reads, cursor, mode, mode_reason, delivery,
+    validation, catalog, warehouse, branch, retries, timeout_seconds, and streams with stream, inputs, table,
+    quarantine, contract, columns, primary_key, partitioning, sort_order and rules.
     """
     found = [explain_job(job) for job in load_jobs(jobs, secrets).jobs]
     if as_json:
@@ -42,7 +42,7 @@ def _show(screen: Screen, job: Explanation) -> None:
     screen.line(f"{job.tenant}/{job.job}  ({job.file})", STRONG)
     screen.facts(
         [
-            ("source", job.connector),
+            ("source", ", ".join((job.connector, *job.reads))),
             ("cursor", job.cursor),
             ("mode", f"{job.mode}: {job.mode_reason}"),
             ("delivery", job.delivery),

@@ -46,7 +46,17 @@ def _lists(draft: Draft, spec: ConnectorSpec) -> Iterator[Problem]:
             if name not in named:
                 at = ("source", "objects", index)
                 yield draft.problem(at, f"no entry of source.files belongs to the object {draft.shown(at, name)}")
+    if spec.objects:
+        yield from _unknown_objects(draft, spec)
     yield from _repeated(draft)
+
+
+def _unknown_objects(draft: Draft, spec: ConnectorSpec) -> Iterator[Problem]:
+    for index, name in enumerate(draft.job.source.objects or ()):
+        if name not in spec.objects:
+            at = ("source", "objects", index)
+            hint = closest(name, spec.objects) or f"`dativo connectors {spec.name}` lists them"
+            yield draft.problem(at, f"the connector '{spec.name}' has no {draft.shown(at, name)}", hint=hint)
 
 
 def _repeated(draft: Draft) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,7 +24,11 @@ class ConnectorSpec:
         credentials: the model of `source.credentials`; None: the connector takes none.
         connection: the model of `source.connection`; None: the connector takes none.
         inputs: which list of the job names the streams: `objects`, `files`, `tables` or `sheets`.
+        objects: what `source.objects` may name; empty: what the service has.
         incremental_strategies: what `incremental.strategy` may be, the default first; empty: full reads only.
+        incremental_notes: strategy -> what a run reads by it, as `dativo explain` tells it.
+        describe: from options and credentials, whose secrets may still be references, what a job reads, for `dativo
+            explain` and `dativo check`: versions, accounts, never a secret.
         cursor_field: whether a strategy needs one: strategies that do.
         local_paths: whether inputs may be paths on this machine (checked against the tenant's walls).
         allowed_in_cloud: whether `--mode cloud` takes it.
@@ -44,7 +49,10 @@ class ConnectorSpec:
     credentials: type[BaseModel] | None = None
     connection: type[BaseModel] | None = None
     inputs: Literal["objects", "files", "tables", "sheets", ""] = "files"
+    objects: tuple[str, ...] = ()
     incremental_strategies: tuple[str, ...] = ()
+    incremental_notes: dict[str, str] = field(default_factory=dict[str, str])
+    describe: Callable[[BaseModel | None, BaseModel | None], tuple[str, ...]] | None = None
     cursor_field: tuple[str, ...] = ()
     local_paths: bool = False
     allowed_in_cloud: bool = True

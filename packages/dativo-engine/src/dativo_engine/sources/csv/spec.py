@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from dativo_engine.sources.files.spec import (
     ENVIRONMENT,
+    INCREMENTAL_NOTES,
     INCREMENTAL_STRATEGIES,
     FileOptions,
     S3Connection,
@@ -67,6 +68,7 @@ SPEC = ConnectorSpec(
     credentials=S3Credentials,
     connection=S3Connection,
     incremental_strategies=INCREMENTAL_STRATEGIES,
+    incremental_notes=INCREMENTAL_NOTES,
     local_paths=True,
     capabilities=("resumable", "parallel", "malformed_records", "remote"),
     environment=ENVIRONMENT,

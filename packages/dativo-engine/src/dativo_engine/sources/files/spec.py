@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 Compression = Literal["auto", "none", "gzip", "zstd", "bz2"]
 
 INCREMENTAL_STRATEGIES = ("file_modified_time",)
+INCREMENTAL_NOTES = {"file_modified_time": "only files that are new or changed since the last committed run"}
 
 # Read only in a project of one tenant.
 ENVIRONMENT = {

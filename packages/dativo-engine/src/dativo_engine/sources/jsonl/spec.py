@@ -7,6 +7,7 @@ from pydantic import Field
 
 from dativo_engine.sources.files.spec import (
     ENVIRONMENT,
+    INCREMENTAL_NOTES,
     INCREMENTAL_STRATEGIES,
     FileOptions,
     S3Connection,
@@ -31,6 +32,7 @@ SPEC = ConnectorSpec(
     credentials=S3Credentials,
     connection=S3Connection,
     incremental_strategies=INCREMENTAL_STRATEGIES,
+    incremental_notes=INCREMENTAL_NOTES,
     local_paths=True,
     capabilities=("parallel", "malformed_records", "remote"),
     environment=ENVIRONMENT,

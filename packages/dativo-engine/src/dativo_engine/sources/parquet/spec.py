@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dativo_config.models.connector import ConnectorSpec
 
-from dativo_engine.sources.files.spec import ENVIRONMENT, INCREMENTAL_STRATEGIES, S3Connection, S3Credentials
+from dativo_engine.sources.files.spec import (
+    ENVIRONMENT,
+    INCREMENTAL_NOTES,
+    INCREMENTAL_STRATEGIES,
+    S3Connection,
+    S3Credentials,
+)
 
 SPEC = ConnectorSpec(
     name="parquet",
@@ -12,6 +18,7 @@ SPEC = ConnectorSpec(
     credentials=S3Credentials,
     connection=S3Connection,
     incremental_strategies=INCREMENTAL_STRATEGIES,
+    incremental_notes=INCREMENTAL_NOTES,
     local_paths=True,
     capabilities=("parallel", "remote"),
     environment=ENVIRONMENT,

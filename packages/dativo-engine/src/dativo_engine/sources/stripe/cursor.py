@@ -1,0 +1,88 @@
+"""Where a stream stands: small JSON that says what was surely read, and what of the time around it was.
+
+Stripe stamps objects and events with whole seconds, by clocks that differ: what is created later may stand further down
+in a list. So a run reads the two minutes before the latest second that it knows again, and leaves out what the cursor
+says was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from dativo_engine.interfaces import Cursor
+
+if TYPE_CHECKING:
+    from dativo_config.models.contract import JsonValue
+
+    from dativo_engine.sources.stripe.api import Head
+
+OVERLAP_SECONDS = 120
+_DAY_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a list was read.
+
+    Attributes:
+        latest: the latest second of creation that was seen; 0: nothing was there.
+        seen: id -> second of creation, of what was read of the two minutes up to it.
+    """
+
+    latest: int = 0
+    seen: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def since(self) -> int:
+        """The second from which on the list is not surely complete. All that is older was read."""
+        return max(self.latest - OVERLAP_SECONDS, 0)
+
+    def after(self, heads: Sequence[Head]) -> Reached:
+        """The same, after these were read too. They stand the newest first."""
+        if not heads or heads[0].created < self.since:
+            return self
+        latest = max(self.latest, heads[0].created)
+        stamps = {**self.seen, **{head.id: head.created for head in heads}}
+        return Reached(latest, {key: at for key, at in stamps.items() if at >= latest - OVERLAP_SECONDS})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A stream's cursor.
+
+    Attributes:
+        objects: the list itself; None: it can't be asked for by `created`.
+        events: the feed; None: it is not followed.
+        checked: when the feed was last followed, by Stripe's clock. Where nothing happens it moves by days only, so
+            that runs that find nothing leave the cursor as it is.
+    """
+
+    objects: Reached | None
+    events: Reached | None
+    checked: int
+
+    def after(self, objects: Reached | None, events: Reached | None, *, now: int) -> Standing:
+        """Where the stream stands after a run that began at `now`."""
+        moved = (objects, events) != (self.objects, self.events) or now - self.checked >= _DAY_SECONDS
+        return Standing(objects, events, now if moved else self.checked)
+
+    def cursor(self) -> Cursor:
+        """As the stamp keeps it."""
+        return Cursor({"objects": _json(self.objects), "events": _json(self.events), "checked": self.checked})
+
+    @classmethod
+    def of(cls, value: Mapping[str, JsonValue]) -> Standing:
+        """A cursor's value, read again."""
+        return cls(_reached(value["objects"]), _reached(value["events"]), cast("int", value["checked"]))
+
+
+def _json(reached: Reached | None) -> JsonValue:
+    return None if reached is None else {"latest": reached.latest, "seen": dict(sorted(reached.seen.items()))}
+
+
+def _reached(value: JsonValue) -> Reached | None:
+    if not isinstance(value, dict):
+        return None
+    return Reached(cast("int", value["latest"]), cast("dict[str, int]", value["seen"]))
