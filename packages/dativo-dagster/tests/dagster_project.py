@@ -51,7 +51,13 @@ class Project:
         self.write(f"assets/{name}.yaml", text)
 
     def job(self, tenant: str, name: str, *, schedule: dict[str, object] | None = None, **changes: object) -> str:
-        """Write a job that replaces its table by a folder's files, and list it."""
+        """Write a job that replaces its table by a folder's files, and the runner file that lists it."""
+        file = self.add_job(tenant, name, schedule=schedule, **changes)
+        self.write_runner()
+        return file
+
+    def add_job(self, tenant: str, name: str, *, schedule: dict[str, object] | None = None, **changes: object) -> str:
+        """As `job`, but for the runner file."""
         job: dict[str, object] = {
             "tenant_id": tenant,
             "source_connector": "csv",
@@ -64,7 +70,6 @@ class Project:
         self.write(file, yaml.safe_dump(job))
         timing = {"cron": "0 * * * *"} if schedule is None else schedule
         self.schedules.append({"name": f"{tenant} {name}", "config": file, **timing})
-        self.write_runner()
         return file
 
     def write_runner(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -124,6 +125,25 @@ def test_retries_end_where_the_policy_does(project: Project, instance: dg.Dagste
     events = logged(instance, result.run_id)
     assert events.count("retry_attempt") == 1
     assert events[-1] == "job_error"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_terminated_leaves_nothing_and_is_not_tried_again(
+    project: Project, instance: dg.DagsterInstance, site: Site, number: signal.Signals
+):
+    """As a code server does it: a signal to the run's process."""
+    address = site.put("/orders.csv", b"id,customer,amount\n7,eve,1.00\n")
+    site.on_read = lambda: os.kill(os.getpid(), number)
+    project.schedules.clear()
+    project.job("acme", "orders", source={"files": [{"path": address, "object": "orders"}]}, retry_config=RETRIES)
+
+    materialize(project, instance)
+
+    (run,) = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.FAILURE  # CANCELED where the UI asked for it
+    assert "retry_attempt" not in logged(instance, run.run_id)
+    assert logged(instance, run.run_id)[-1] == "job_error"
+    assert project.metadata_location() is None
 
 
 def test_broken_rows_fail_the_run_and_its_checks_and_are_not_tried_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,6 +14,7 @@ class Site:
 
     Attributes:
         failures: how many requests for a file's content are answered with 503 before one succeeds.
+        on_read: called before a file's content is sent.
         authorizations: the header of this name in every request that had one.
     """
 
@@ -21,6 +22,7 @@ class Site:
         self.address = address
         self.files: dict[str, bytes] = {}
         self.failures = 0
+        self.on_read: Callable[[], None] = lambda: None
         self.reason = "Service Unavailable"
         self.authorizations: list[str] = []
 
@@ -45,6 +47,8 @@ def serve_site() -> Generator[Site]:
                 site.failures -= 1
                 self.send_error(503, site.reason)
                 return
+            if with_body:
+                site.on_read()
             content = site.files[self.path]
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
