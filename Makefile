@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas bench-csv bench-merge bench-start clean
+.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas bench-csv bench-merge bench-rest bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,6 +54,9 @@ bench-csv: setup ## Five million CSV rows against a bare pyarrow loop; writes a 
 
 bench-merge: setup ## Changes into ten million rows, by dativo and by other tools; writes docs/performance-merge.md
 	$(BIN)/python -m tools.bench.merge
+
+bench-rest: setup ## Customers from a web API, by dativo, dlt and Airbyte; writes docs/performance-rest.md
+	$(BIN)/python -m tools.bench.rest_api
 
 bench-start: setup ## How long a run of one row and `dativo --help` take, and on what
 	$(BIN)/python -m tools.bench.start

@@ -1,4 +1,4 @@
-"""Writes docs/CONFIG_REFERENCE.md from the models of the files: every field with its type, default and meaning."""
+"""Writes docs/CONFIG_REFERENCE.md from the models of files and connectors: fields with type, default and meaning."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
 
 from dativo_config.models.asset import FlatAsset
-from dativo_config.models.connector import Recipe
+from dativo_config.models.connector import ConnectorSpec, Recipe
 from dativo_config.models.job import Job
 from dativo_config.models.runner import RunnerFile
 from dativo_config.unavailable import refused_names
+from dativo_engine.connectors import specs
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -28,7 +29,7 @@ Every field of every file. This page is made from the models that check the file
   Contracts are not interpolated.
 - A *secret* is never shown: not in logs, problems or state.
 - `dativo schema --out DIR` writes the same as JSON Schemas for editors.
-- What `source.options`, `source.connection` and `source.credentials` take is the connector's: `dativo connectors`.
+- What `source.options`, `source.connection` and `source.credentials` take is the connector's: they are at the end.
 
 A contract is a document of the [Open Data Contract Standard](https://bitol-io.github.io/open-data-contract-standard/),
 v3.0.0 or later, or of the older flat form, which `dativo contract convert` turns into the standard.
@@ -50,13 +51,32 @@ def reference() -> str:
     for title, model, refused in FILES:
         lines.append(f"## {title}\n")
         lines += sections(model, "", refused)
+    for name, spec in sorted(specs().items()):
+        if "source" in spec.roles:
+            lines.append(f"## Connector: `{name}`\n")
+            lines += connector(spec)
     return "\n".join(lines)
 
 
-def sections(model: type[BaseModel], place: str, refused: frozenset[str]) -> Iterator[str]:
-    """A model's table, then those of the blocks inside it."""
+def connector(spec: ConnectorSpec) -> Iterator[str]:
+    """What a connector takes, block by block."""
+    yield f"{spec.summary}.\n"
+    if spec.incremental_strategies:
+        strategies = ", ".join(f"`{strategy}`" for strategy in spec.incremental_strategies)
+        yield f"`source.incremental.strategy`: {strategies}.\n"
+    blocks = {"options": spec.options, "connection": spec.connection, "credentials": spec.credentials}
+    told: set[type[BaseModel]] = set()
+    for block, model in blocks.items():
+        if model is not None:
+            yield from sections(model, f"source.{block}", frozenset(), told)
+
+
+def sections(
+    model: type[BaseModel], place: str, refused: frozenset[str], told: set[type[BaseModel]] | None = None
+) -> Iterator[str]:
+    """A model's table, then those of the blocks inside it. What is in `told` already is not told again."""
     if place:
-        yield f"### `{place}`\n"
+        yield f"### `{place}`{kind(model) if told is not None else ''}\n"
     yield (model.__doc__ or "").strip().split("\n")[0] + "\n"
     yield "| field | type | default | meaning |\n|---|---|---|---|"
     blocks: list[tuple[str, type[BaseModel]]] = []
@@ -70,7 +90,17 @@ def sections(model: type[BaseModel], place: str, refused: frozenset[str]) -> Ite
         blocks += [(path + marker, inner) for inner, marker in models_in(field.annotation)]
     yield ""
     for path, inner in blocks:
-        yield from sections(inner, path, refused)
+        if told is None or inner not in told:
+            if told is not None:
+                told.add(inner)
+            yield from sections(inner, path, refused, told)
+
+
+def kind(model: type[BaseModel]) -> str:
+    """What tells a block from the others that may stand in its place; empty: nothing else may."""
+    field = model.model_fields.get("type")
+    choices = get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
+    return f" with `type: {choices[0]}`" if len(choices) == 1 else ""
 
 
 def shown_type(field: FieldInfo) -> str:
@@ -101,18 +131,20 @@ def shown_default(field: FieldInfo) -> str:
     """What holds where a file says nothing."""
     if field.is_required():
         return "**required**"
-    if field.default is None or isinstance(field.default, BaseModel) or field.default in ([], {}):
+    if field.default is None or isinstance(field.default, BaseModel) or field.default in ([], {}, ""):
         return ""
     return f"`{json.dumps(field.default) if not isinstance(field.default, str) else field.default}`"
 
 
 def models_in(annotation: object) -> Iterator[tuple[type[BaseModel], str]]:
-    """The blocks in a type, with `[]` for those that stand in a list."""
+    """The blocks in a type, with `[]` for those that stand in a list, `.<name>` in a map."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, ""
+    origin = get_origin(annotation)
+    mark = "[]" if origin is list else ".<name>" if origin is dict else ""
     for argument in get_args(annotation):
         for inner, marker in models_in(argument):
-            yield inner, "[]" + marker if get_origin(annotation) is list else marker
+            yield inner, mark + marker
 
 
 if __name__ == "__main__":

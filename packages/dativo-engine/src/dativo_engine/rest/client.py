@@ -51,7 +51,7 @@ class Client:
         self._transport = Transport(service, max_body_bytes)
         self._closed = Event()
         self._mask = Redactor()
-        self._mask.add(service.auth.secrets)
+        self._masked: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -109,7 +109,10 @@ class Client:
 
     def _known(self, credentials: Credentials) -> Credentials:
         """Mask from now on what may have been got from a token server a moment ago."""
-        self._mask.add(self.service.auth.secrets)
+        secrets = self.service.auth.secrets
+        if secrets != self._masked:
+            self._mask.add(secrets)
+            self._masked = secrets
         return credentials
 
     def _judged(self, answer: Answer, expect: Collection[int]) -> Answer:
@@ -124,11 +127,11 @@ class Client:
         raise error
 
     def _await_turn(self, request: Request) -> None:
-        held = self._throttle.held_for()
-        if held > self.service.patience.wait:
-            message = f"{self._transport.asked(request)}: the API asked to be left alone for another {held:.0f} s"
-            raise RateLimitError(message, retry_after=held)
-        self._rest(self._throttle.reserve())
+        turn = self._throttle.reserve()
+        if turn.held > self.service.patience.wait:
+            message = f"{self._transport.asked(request)}: the API asked to be left alone for another {turn.held:.0f} s"
+            raise RateLimitError(message, retry_after=turn.held)
+        self._rest(turn.seconds)
 
     def _delay(self, error: DativoError, number: int) -> float:
         patience = self.service.patience

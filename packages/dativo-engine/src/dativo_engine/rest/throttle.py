@@ -99,6 +99,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a request may start.
+
+    Attributes:
+        seconds: from now on.
+        held: for so many of them the API itself wants to be left alone.
+    """
+
+    seconds: float
+    held: float
+
+
 @dataclass(slots=True)
 class Throttle:
     """The bucket of one tenant and credential.
@@ -113,8 +126,8 @@ class Throttle:
     _memory: tuple[float, float] = field(default=(0.0, 0.0))
     _lock: Lock = field(default_factory=Lock)
 
-    def reserve(self) -> float:
-        """Take the next request's turn; answers in how many seconds it is."""
+    def reserve(self) -> Turn:
+        """Take the next request's turn."""
         with self._state() as state:
             now = time.time()
             due, held = (0.0 if moment > now + _FARTHEST_AHEAD else moment for moment in state)
@@ -125,17 +138,12 @@ class Throttle:
                 start = max(now, due - interval * (self.rate.burst - 1))
                 due = max(due, now) + interval
             state[:] = due, held
-            return max(start, held) - now
+            return Turn(max(start, held) - now, max(held - now, 0.0))
 
     def hold(self, seconds: float) -> None:
         """Nobody asks before so many seconds have passed: the API said so."""
         with self._state() as state:
             state[1] = max(state[1], time.time() + seconds)
-
-    def held_for(self) -> float:
-        """Seconds for which the API wants to be left alone."""
-        with self._state() as state:
-            return max(0.0, state[1] - time.time())
 
     @contextmanager
     def _state(self) -> Generator[list[float]]:

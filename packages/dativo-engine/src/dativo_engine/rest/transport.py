@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import urljoin
 
 import httpx
@@ -179,6 +179,7 @@ def _asked(request: Request, url: httpx.URL) -> str:
     return f"{request.method} {shown(str(url))}{place}"
 
 
+@lru_cache(maxsize=64)
 def _url(text: str, where: str) -> httpx.URL:
     try:
         url = httpx.URL(text)

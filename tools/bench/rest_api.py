@@ -1,0 +1,225 @@
+"""`make bench-rest`: customers from an API that answers at once, by dativo, dlt and Airbyte's source for Stripe.
+
+What is compared is the client's CPU: the API is a double in a process of its own. The CPU per record is that of many
+records less that of few, so that starting and committing, which every tool does once, are not in it.
+
+    python -m tools.bench.rest_api --records 200000 --rounds 3 --work .cache/bench-rest
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.bench.measure import Measurement, machine, measure
+from tools.bench.rest_double import PAGE
+from tools.bench.rest_peers import LIMITS, SIZES, Peers, complete
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTRACT = REPOSITORY / "tools" / "bench" / "rest_contract.yaml"
+FEW = 10_000
+JOB = """\
+tenant_id: bench
+source_connector: rest
+source:
+  objects: [customers]
+  connection: {{base_url: "{url}"}}
+  options:
+    endpoints:
+      customers:
+        path: v1/customers
+        params: {{limit: 100}}
+        records_path: data
+        paginator: {{type: cursor, param: starting_after, path: next}}
+asset_path: assets/customers.yaml
+target_connector: iceberg
+target: {{mode: replace}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one tool took for few and for many records; medians of its runs. `sizes`: how many they were."""
+
+    few: Measurement
+    many: Measurement
+    sizes: tuple[int, int]
+
+    @property
+    def per_record(self) -> float:
+        """CPU microseconds."""
+        return (self.many.cpu - self.few.cpu) / (self.sizes[1] - self.sizes[0]) * 1e6
+
+    @property
+    def rate(self) -> float:
+        """Records a second, starting included."""
+        return self.sizes[1] / self.many.wall
+
+
+def main() -> None:
+    """Serve, run, report."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--records", type=int, default=200_000, help="for the comparison")
+    arguments.add_argument("--most", type=int, default=1_000_000, help="for dativo's memory")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--work", type=Path, default=REPOSITORY / ".cache" / "bench-rest", help="kept for next time")
+    arguments.add_argument("--report", type=Path, default=REPOSITORY / "docs" / "performance-rest.md")
+    arguments.add_argument("--only", nargs="*", help="tools to run; default: all")
+    given = arguments.parse_args()
+    bench = Bench(given.work.resolve())
+    peers = Peers(bench.work)
+    with double() as port:
+        bench.prepare()
+        tools: dict[str, Callable[[str], Measurement]] = {"dativo": bench.dativo, **peers.runs()}
+        chosen = {name: run for name, run in tools.items() if not given.only or name in given.only}
+        peers.install(chosen)
+        ceiling = ceiling_of(port)
+        taken = {
+            name: compare(name, run, port=port, sizes=SIZES.get(name, (FEW, given.records)), rounds=given.rounds)
+            for name, run in chosen.items()
+        }
+        most = shown(f"dativo, {given.most:,}", bench.dativo(base_url(port, given.most)))
+    given.report.write_text(report(taken, most, ceiling=ceiling, records=given.records, most_records=given.most))
+    print(f"\n{given.report.read_text()}\n{given.report}")
+
+
+class Bench:
+    """A work folder that is a dativo project of one tenant."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    def prepare(self) -> None:
+        """The project's folders and its contract."""
+        for folder in ("jobs/bench", "assets"):
+            (self.work / folder).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(CONTRACT, self.work / "assets" / "customers.yaml")
+
+    def dativo(self, url: str) -> Measurement:
+        """`dativo run` into a table that is not there yet: read, checked, written to Iceberg, committed."""
+        shutil.rmtree(self.work / "state", ignore_errors=True)
+        (self.work / "jobs" / "bench" / "customers.yaml").write_text(JOB.format(url=url))
+        command = [str(Path(sys.executable).with_name("dativo")), "run", "--json", "--config"]
+        taken = measure([*command, "jobs/bench/customers.yaml"], folder=self.work, environment=dict(os.environ))
+        return complete(taken, json.loads(taken.stdout)["rows_read"], url)
+
+
+def compare(name: str, run: Callable[[str], Measurement], *, port: int, sizes: tuple[int, int], rounds: int) -> Taken:
+    """The median runs of a tool, few and many records in turn."""
+    few: list[Measurement] = []
+    many: list[Measurement] = []
+    for _ in range(rounds):
+        for size, runs in zip(sizes, (few, many), strict=True):
+            runs.append(shown(f"{name}, {size:,}", run(base_url(port, size))))
+    return Taken(middle(few), middle(many), sizes)
+
+
+def middle(runs: list[Measurement]) -> Measurement:
+    """The run whose CPU is the median."""
+    return sorted(runs, key=lambda run: run.cpu)[(len(runs) - 1) // 2]
+
+
+@contextmanager
+def double() -> Generator[int]:
+    """The API, in a process of its own; its port."""
+    command = [sys.executable, "-m", "tools.bench.rest_double"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield int(process.stdout.readline())
+        process.stdin.close()
+
+
+def base_url(port: int, records: int) -> str:
+    """Where the double has a list of so many records."""
+    return f"http://127.0.0.1:{port}/{records}"
+
+
+def ceiling_of(port: int, pages: int = 2000) -> float:
+    """Records a second that a client gets which only throws them away."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        began = time.perf_counter()
+        for page in range(pages):
+            after = f"&starting_after=cus_{page:08}99"
+            connection.sendall(f"GET /100000000/v1/customers?limit=100{after} HTTP/1.1\r\n\r\n".encode())
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(65536)
+            start, _, body = head.partition(b"\r\n\r\n")
+            missing = int(start.rpartition(b": ")[2]) - len(body)
+            while missing:
+                missing -= len(connection.recv(min(missing, 1 << 20)))
+        return pages * PAGE / (time.perf_counter() - began)
+
+
+def report(taken: Mapping[str, Taken], most: Measurement, *, ceiling: float, records: int, most_records: int) -> str:
+    """The text of the page."""
+    dativo = taken["dativo"]
+    answers = [
+        (
+            f"dativo / {name}, CPU per record",
+            f"{dativo.per_record / other.per_record:.2f}",
+            f"at most {LIMITS[name]}" if name in LIMITS else "",
+        )
+        for name, other in taken.items()
+        if name != "dativo"
+    ]
+    growth = most.rss / dativo.few.rss
+    answers.append((f"peak memory of {most_records:,} records / of {FEW:,}", f"{growth:.2f}", "flat"))
+    fastest = max((it.rate for name, it in taken.items() if name.startswith("dlt")), default=0)
+    if fastest:
+        answers.append(("the double's own rate / dlt's", f"{ceiling / fastest:.1f}", "at least 2"))
+    rows = [
+        (f"{name}, {size:,}", run)
+        for name, it in taken.items()
+        for size, run in zip(it.sizes, (it.few, it.many), strict=True)
+    ]
+    rows.append((f"dativo, {most_records:,}", most))
+    how = (
+        f"The API is a double that answers at once from prepared bytes, {ceiling:,.0f} records a second to a client "
+        "that throws them away. CPU is the client's whole process tree's; per record: that of many records less that "
+        "of few. dativo reads, checks every cell against the contract, writes Iceberg and commits. `dlt, load` writes "
+        "Parquet files without checks; `dlt, read` makes dlt's records and lets them go. Airbyte's source writes its "
+        "records to stdout, for another program to load."
+    )
+    lines = [
+        f"# A web API: {records:,} customers of 22 fields, 100 a page",
+        "",
+        f"Written by `make bench-rest`. {machine()}",
+        "",
+        how,
+        "",
+        "| question | measured | wanted |",
+        "|---|---|---|",
+        *(f"| {question} | {value} | {wanted} |" for question, value, wanted in answers),
+        "",
+        "| tool | CPU µs per record |",
+        "|---|---|",
+        *(f"| {name} | {it.per_record:.1f} |" for name, it in taken.items()),
+        "",
+        "| run | wall s | CPU s | peak MiB |",
+        "|---|---|---|---|",
+        *(f"| {name} | {run.wall:.1f} | {run.cpu:.1f} | {run.rss >> 20} |" for name, run in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def shown(name: str, taken: Measurement) -> Measurement:
+    """Tell it while the others run."""
+    print(f"{name:<32} {taken.wall:7.1f} s  {taken.cpu:7.1f} CPU s  {taken.rss >> 20:5} MiB", flush=True)
+    return taken
+
+
+if __name__ == "__main__":
+    main()
