@@ -25,8 +25,8 @@ Every field of every file. This page is made from the models that check the file
 
 - Unknown keys are problems, never ignored. `dativo validate` tells every problem of every file at once.
 - `${VAR}` and `${VAR:-default}` work in the values of job, recipe and runner files, also where a number or a boolean
-  is expected; `${secret:NAME}` in recipes and under a job's `source` and `target.connection`; `$${` is a literal `${`.
-  Contracts are not interpolated.
+  is expected; `${secret:NAME}` in recipes, under a job's `source` and `target.connection`, and in `runner.alerts`;
+  `$${` is a literal `${`. Contracts are not interpolated.
 - A *secret* is never shown: not in logs, problems or state.
 - `dativo schema --out DIR` writes the same as JSON Schemas for editors.
 - What `source.options`, `source.connection` and `source.credentials` take is the connector's: they are at the end.

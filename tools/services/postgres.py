@@ -34,10 +34,19 @@ class PostgresServer:
     programs: Path
     process: Process
 
-    @property
-    def uri(self) -> str:
+    def uri(self, database: str = DATABASE) -> str:
         """As a job's `target.connection.sql.uri` names it."""
-        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def make_database(self) -> str:
+        """Create a database; answers its address."""
+        import psycopg
+        from psycopg.sql import SQL, Identifier
+
+        name = f"made_{secrets.token_hex(6)}"
+        with psycopg.connect(self.uri(), autocommit=True) as connection:
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        return self.uri(name)
 
     def environment(self) -> Mapping[str, str]:
         """The variables that libpq reads."""

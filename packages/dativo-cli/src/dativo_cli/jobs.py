@@ -15,10 +15,8 @@ from dativo_config.project import find_root
 from dativo_config.secrets import hide_other_tenants, open_secrets
 from dativo_engine.connectors import specs
 
-from dativo_cli.options import JobFlags, SecretFlags
+from dativo_cli.options import NO_SECRET_FLAGS, JobFlags, SecretFlags
 from dativo_cli.screen import Screen
-
-NO_SECRET_FLAGS = SecretFlags(secrets_dir=None, secret_manager=None, mode="self_hosted")
 
 
 def load_jobs(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> Loaded:

@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry("dativo_cli.commands.init:init", "Make a project that runs at once, or add a job for a file."),
     "run": Entry("dativo_cli.commands.run:run", "Run a job, or all jobs of a tenant, once."),
     "start": Entry("dativo_cli.commands.start:start", "Run the jobs that a runner file lists."),
+    "status": Entry("dativo_cli.commands.status:status", "Say whether the service does its work."),
     "validate": Entry("dativo_cli.commands.validate:validate", "Find every problem in the project's files."),
     "explain": Entry("dativo_cli.commands.explain:explain", "Say what a job will do."),
     "check": Entry("dativo_cli.commands.check:check", "Try whether a job reaches all it needs."),

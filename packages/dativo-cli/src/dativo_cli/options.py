@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
 import click
+from dativo_config.project import IMAGE_HOME
 
 from dativo_cli.screen import Screen
 
@@ -39,6 +40,9 @@ class SecretFlags:
     secrets_dir: Path | None
     secret_manager: str | None
     mode: Literal["self_hosted", "cloud"]
+
+
+NO_SECRET_FLAGS = SecretFlags(secrets_dir=None, secret_manager=None, mode="self_hosted")
 
 
 def example(*lines: str) -> str:
@@ -71,12 +75,19 @@ wait_option = click.option(
 log_format_option = click.option(
     "--log-format", type=click.Choice(["json", "text"]), help="[default: text on a terminal, else json]"
 )
+runner_option = click.option(
+    "--runner-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=IMAGE_HOME / "configs" / "runner.yaml",
+    show_default=True,
+    help="The runner file; /app is the project where there is no /app.",
+)
 project_option = click.option("--project", type=FOLDER, help="The project folder.  [default: found from the files]")
 
 
 def job_options(command: Callable[P, R]) -> Callable[P, R]:
     """`--config`, `--job-dir`, `--project`, `--tenant-id`, handed over as `jobs: JobFlags`."""
-    return _collected(
+    return collected(
         command,
         "jobs",
         JobFlags,
@@ -90,7 +101,7 @@ def job_options(command: Callable[P, R]) -> Callable[P, R]:
 
 def secret_options(command: Callable[P, R]) -> Callable[P, R]:
     """`--secrets-dir`, `--secret-manager`, `--mode` and their kin, handed over as `secrets: SecretFlags`."""
-    return _collected(
+    return collected(
         command,
         "secrets",
         SecretFlags,
@@ -136,13 +147,13 @@ def _refuse_configuration(_ctx: click.Context, _parameter: click.Parameter, valu
         raise click.BadParameter(message)
 
 
-def _collected(
+def collected(
     command: Callable[P, R],
     name: str,
-    shape: Callable[..., JobFlags | SecretFlags],
+    shape: Callable[..., object],
     *options: Callable[[Callable[P, R]], Callable[P, R]],
 ) -> Callable[P, R]:
-    """Add the options to a command, which takes them as one object."""
+    """Add options to a command, which takes them as one object of the given shape."""
     names = list(inspect.signature(shape).parameters)
 
     @functools.wraps(command)

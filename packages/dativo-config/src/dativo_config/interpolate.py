@@ -117,6 +117,15 @@ def resolve_secrets(job: ResolvedJob, secrets: Secrets) -> tuple[ResolvedJob, fr
     return resolved, frozenset(resolver.values - {""})
 
 
+def resolve_secret(text: SecretStr, secrets: Secrets) -> SecretStr:
+    """A secret's field of a runner file with its references replaced.
+
+    Raises:
+        SecretNotFoundError: a secret that it refers to is nowhere.
+    """
+    return _Resolver(secrets).of(text)
+
+
 class _Interpolation:
     def __init__(self, document: Document, environment: Environment) -> None:
         self._document = document

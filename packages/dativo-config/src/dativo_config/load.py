@@ -90,26 +90,14 @@ def load_project(
     return _without_problems(examine_project(root, connectors, settings=settings))
 
 
-def load_runner(
-    path: Path,
-    *,
-    settings: LoadSettings | None = None,
-    mode: Literal["orchestrated", "oneshot"] | None = None,
-) -> Runner:
+def load_runner(path: Path, *, settings: LoadSettings | None = None) -> Runner:
     """A runner file; the jobs that its schedules point at exist, but are not read.
-
-    Args:
-        mode: the mode that was asked for, which the file's must be; None: any.
 
     Raises:
         ConfigError: with every problem of the file.
     """
     library = Library(_project(path, settings or LoadSettings()), {}, (settings or LoadSettings()).environment)
     read = _read_runner(library, path)
-    if mode is not None and read.runner.mode != mode:
-        message = f"the file is made for '{read.runner.mode}', and '{mode}' was asked for"
-        hint = f"write mode: {mode}, or start {read.runner.mode}"
-        library.findings.add([read.document.problem(("runner", "mode"), message, hint=hint)])
     if library.findings.problems:
         raise ConfigError(library.findings.problems)
     return read.runner
@@ -146,16 +134,29 @@ def examine_project(
 
 
 def examine_runner(
-    path: Path, connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+    path: Path,
+    connectors: Mapping[str, ConnectorSpec],
+    *,
+    settings: LoadSettings | None = None,
+    mode: Literal["orchestrated", "oneshot"] | None = None,
 ) -> Loaded:
     """The jobs that a runner file's schedules point at, each once and in their order, with its settings.
 
+    Args:
+        mode: what was asked for, which the file's own mode must be; None: any.
+
     Raises:
-        ConfigError: the runner file itself can't be read; what is wrong with its jobs is in the answer.
+        ConfigError: the runner file itself can't be read, or is made for another mode; what is wrong with its jobs is
+            in the answer.
     """
     settings = settings or LoadSettings()
     library = Library(_project(path, settings), connectors, settings.environment)
-    runner = _read_runner(library, path).runner
+    read = _read_runner(library, path)
+    runner = read.runner
+    if mode is not None and runner.mode != mode:
+        message = f"the file is made for '{runner.mode}', and '{mode}' was asked for"
+        hint = f"write mode: {mode}, or start {runner.mode}"
+        raise ConfigError([*library.findings.problems, read.document.problem(("runner", "mode"), message, hint=hint)])
     files = [library.project.resolve(schedule.config) for schedule in runner.orchestrator.schedules]
     return _examine(library, list(dict.fromkeys(files)), settings, runner=runner)
 

@@ -20,7 +20,7 @@ class Project:
     Attributes:
         root: absolute, as it was given: symlinks in it are not resolved.
         state_root: `STATE_DIR`, else `state/`.
-        secrets_root: `--secrets-dir`, else `secrets/`.
+        secrets_root: `--secrets-dir`, else `DATIVO_SECRETS_DIR`, else `secrets/`.
         given_runner_file: `DATIVO_RUNNER_CONFIG`; None: `configs/runner.yaml`.
     """
 
@@ -87,7 +87,8 @@ def open_project(
     """The project at `root`."""
     root = Path(root.absolute())
     chosen = state or (Path(environment["STATE_DIR"]) if environment.get("STATE_DIR") else Path("state"))
-    project = Project(root, root / chosen, root / (secrets or Path("secrets")))
+    kept = secrets or Path(environment.get("DATIVO_SECRETS_DIR") or "secrets")
+    project = Project(root, root / chosen, root / kept)
     if given := environment.get("DATIVO_RUNNER_CONFIG"):
         return replace(project, given_runner_file=project.resolve(given))
     return project

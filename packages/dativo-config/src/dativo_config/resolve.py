@@ -100,9 +100,7 @@ def _warehouse(draft: Draft) -> str:
     own, store = draft.job.target.warehouse, draft.target_connection and draft.target_connection.store
     if own is not None:
         return (own if "://" in own else str(draft.project.resolve(own))).rstrip("/")
-    if store is None:
-        return ""
-    return "/".join(part for part in (f"s3://{store.bucket}", (store.prefix or "").strip("/")) if part)
+    return "" if store is None else store.location
 
 
 def _properties(draft: Draft) -> dict[str, str]:

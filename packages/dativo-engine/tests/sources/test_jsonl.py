@@ -215,3 +215,8 @@ def test_a_value_that_is_nested_too_deep_is_malformed_and_its_neighbours_are_rea
 def test_a_document_that_is_nested_too_deep_is_refused_with_its_name(jsonl: Read) -> None:
     with pytest.raises(FatalError, match=r"data/file\.jsonl: its values are nested too deep to be read"):
         jsonl("[" * 100_000 + "]" * 100_000, contract(v="long"))
+
+
+def test_lists_of_nulls_that_the_contract_lacks_are_read(jsonl: Read) -> None:
+    loaded = jsonl(lines({"n": 1, "extra": [None, None]}, {"n": 2, "extra": []}), contract(n="long"))
+    assert loaded.column("n") == [1, 2]

@@ -134,6 +134,11 @@ class ObjectStore(Model):
         "endpoint.",
     )
 
+    @property
+    def location(self) -> str:
+        """Bucket and prefix as one location, without a slash at its end."""
+        return "/".join(part for part in (f"s3://{self.bucket}", (self.prefix or "").strip("/")) if part)
+
 
 class RestConnection(Model):
     """Any Iceberg REST catalogue. Credentials for the files that it hands out are used where the job has none."""

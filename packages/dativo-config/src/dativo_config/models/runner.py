@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal, Self
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from dativo_config.models.job import Model, RetryConfig
 from dativo_config.timezones import is_timezone
@@ -95,6 +95,40 @@ class Shared(Model):
     )
 
 
+AlertEvent = Literal["run_failure", "contract_failure"]
+
+
+class AlertTarget(Model):
+    """Where one tenant's alerts go."""
+
+    webhook: SecretStr | None = Field(
+        default=None, description="The URL that is posted to, `${secret:NAME}`; the tenant's own secret comes first."
+    )
+    events: list[AlertEvent] = Field(
+        default=["run_failure", "contract_failure"],
+        description="A run that failed for good; rows or rules that broke the contract, also in a run that went on.",
+    )
+
+
+class Alerts(AlertTarget):
+    """Whom the service tells of failures: a webhook that takes a JSON body with `text`, as Slack's do."""
+
+    tenants: dict[str, AlertTarget] = Field(default={}, description="Tenants whose alerts go elsewhere.")
+
+    def of(self, tenant: str) -> AlertTarget:
+        """Where a tenant's alerts go."""
+        return self.tenants.get(tenant, self)
+
+
+class Kept(Model):
+    """What the service removes once a day, when it is older."""
+
+    run_days: int = Field(default=30, ge=1, description="Runs in Dagster's history, with their logs.")
+    snapshot_days: int = Field(default=7, ge=0, description="Snapshots of tables that a newer one replaced,")
+    snapshots: int = Field(default=5, ge=1, description="and how many stay whatever their age.")
+    rejected_days: int = Field(default=90, ge=0, description="Rejected rows in the quarantine.")
+
+
 class Runner(Model):
     """The block under `runner:`."""
 
@@ -105,6 +139,8 @@ class Runner(Model):
         default=None, gt=0, description="How long a run may take, for jobs that set nothing; default: 6 hours."
     )
     shared: Shared = Field(default=Shared(), description="What is opened to jobs beyond their tenant's walls.")
+    alerts: Alerts = Field(default=Alerts(), description="Whom the service tells of failures.")
+    kept: Kept = Field(default=Kept(), description="How long the service keeps history.")
 
 
 class RunnerFile(Model):

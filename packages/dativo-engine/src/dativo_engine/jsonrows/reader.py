@@ -103,6 +103,8 @@ class JsonReader:
                 read_options=json.ReadOptions(use_threads=False, block_size=len(text) + 1),
                 parse_options=json.ParseOptions(explicit_schema=self._reading, newlines_in_values=True),
             )
+            # Lists of nothing but nulls come with fewer values than they say (pyarrow 26).
+            table.validate()
         # A message of pyarrow's may hold bytes that are no text, and then fails itself.
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
             return None

@@ -56,7 +56,7 @@ class CommitWorld:
     Attributes:
         root: the project; the embedded catalogue and its warehouse lie in its state folder.
         connection: the catalogue; None: the embedded one.
-        warehouse: where tables are created; empty: the catalogue's own place.
+        warehouse: where tables are created; empty: the connection's bucket, or without one the state folder.
     """
 
     root: Path
@@ -147,12 +147,13 @@ class CommitWorld:
         return set() if table is None else {canonical(path) for path in referenced_paths(table.metadata, table.io)}
 
     def _target(self, mode: Mode) -> ResolvedTarget:
+        store = self.connection and self.connection.store
         return ResolvedTarget(
             mode=mode,
             mode_reason="the conformance kit says so",
             connection=self.connection,
             branch="acme",
-            warehouse=self.warehouse,
+            warehouse=self.warehouse or (store.location if store else ""),
             partitioning=(),
             sort_order=(),
             deletes="hard",

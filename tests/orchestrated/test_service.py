@@ -1,0 +1,140 @@
+"""The service serves, heals, follows changes, tells how it is, and stops."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.orchestrated.service import Service
+from tests.orchestrated.tenants import DATIVO, Tenants, schedule
+
+
+@pytest.fixture(scope="module")
+def tenants(tmp_path_factory: pytest.TempPathFactory) -> Tenants:
+    """Two tenants with a job each, none due."""
+    tenants = Tenants.make(tmp_path_factory.mktemp("service") / "project")
+    jobs = [tenants.job("acme"), tenants.job("umbrella")]
+    for tenant in ("acme", "umbrella"):
+        tenants.orders(tenant, range(1, 4))
+    tenants.runner([schedule(job, job.split("/")[1]) for job in jobs], mode="orchestrated")
+    return tenants
+
+
+@pytest.fixture(scope="module")
+def service(tenants: Tenants) -> Iterator[Service]:
+    """The service of these tenants, ready."""
+    with Service(tenants) as service:
+        service.wait_for("orchestrator_ready")
+        yield service
+
+
+def test_it_says_what_it_serves_and_where(service: Service) -> None:
+    order = ["orchestrator_starting", "schedule_registered", "schedule_registered", "orchestrator_ready"]
+    assert [e["event_type"] for e in service.events if e["event_type"] in order] == order
+    (ready,) = service.told("orchestrator_ready")
+    assert (ready["url"], ready["health_url"]) == (service.url, service.health_url)
+
+
+def test_a_run_launched_in_the_ui_loads_the_table(service: Service, tenants: Tenants) -> None:
+    run_id = service.launch("ACME__ORDERS")
+
+    service.until(lambda: service.status(run_id) == "SUCCESS", "the run's success")
+
+    assert tenants.ids("acme") == [1, 2, 3]
+    assert service.told("job_finished", run_id=run_id, tenant_id="acme")
+
+
+def test_health_is_told_over_http_and_by_the_command(service: Service, tenants: Tenants) -> None:
+    with urllib.request.urlopen(service.health_url) as answer:
+        over_http = json.load(answer)
+    done = subprocess.run(
+        [DATIVO, "status", "--json"],
+        cwd=tenants.root,
+        env=tenants.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    by_command = json.loads(done.stdout)
+    for health in (over_http, by_command):
+        assert health["healthy"]
+        assert {item["name"]: item["on"] for item in health["schedules"]} == {"acme": True, "umbrella": True}
+        assert all(item["next_tick"].endswith("T03:00:00+00:00") for item in health["schedules"])
+
+
+def test_a_second_service_on_the_folder_is_refused(service: Service, tenants: Tenants) -> None:
+    done = subprocess.run(
+        [DATIVO, "start", "orchestrated"],
+        cwd=tenants.root,
+        env=tenants.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert f"process {service.process.pid}" in json.loads(done.stderr)["message"]
+
+
+def test_a_busy_port_is_an_error_that_names_who_holds_it(service: Service, tmp_path: Path) -> None:
+    other = Tenants.make(tmp_path / "project")
+    other.runner([schedule(other.job("acme"))], mode="orchestrated")
+    port = service.url.rpartition(":")[2]
+
+    done = subprocess.run(
+        [DATIVO, "start", "orchestrated", "--host", "127.0.0.1", "--port", port],
+        cwd=other.root,
+        env=other.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    message = json.loads(done.stderr)["message"]
+    assert f"port {port} of 127.0.0.1 is held by" in message
+    assert "--port" in message
+
+
+def test_changed_files_are_served_and_what_cannot_be_read_is_not(service: Service, tenants: Tenants) -> None:
+    good = tenants.runner_file.read_text()
+    tenants.runner_file.write_text(good.replace("type: dagster", "type: dagger"))
+    (refused,) = service.wait_for("reload_refused")
+    assert "runner.yaml" in refused["message"]
+    with urllib.request.urlopen(service.health_url) as answer:
+        assert json.load(answer)["warnings"] != []
+    run_id = service.launch("UMBRELLA__ORDERS")
+    service.until(lambda: service.status(run_id) == "SUCCESS", "a run of the last good definitions")
+
+    more = tenants.job("initech")
+    tenants.orders("initech", [7])
+    names = ("acme", "umbrella", "initech")
+    jobs = [f"jobs/{name}/orders.yaml" for name in names]
+    assert more in jobs
+    tenants.runner([schedule(job, name) for job, name in zip(jobs, names, strict=True)], mode="orchestrated")
+    service.wait_for("definitions_reloaded")
+    service.wait_for("schedule_registered", name="initech")
+    run_id = service.launch("INITECH__ORDERS")
+    service.until(lambda: service.status(run_id) == "SUCCESS", "a run of the new job")
+
+    assert tenants.ids("initech") == [7]
+
+
+def test_sigterm_ends_every_process_in_time(service: Service, tenants: Tenants) -> None:
+    below = set(service.processes())
+    assert len(below) >= 5
+    service.process.terminate()
+
+    assert service.process.wait(timeout=10) == 0
+    (stopped,) = service.told("orchestrator_stopped") or [service.events[-1]]
+    assert stopped["killed"] == 0
+    assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+    done = subprocess.run([DATIVO, "status"], cwd=tenants.root, env=tenants.environment(), check=False)
+    assert done.returncode == 2
