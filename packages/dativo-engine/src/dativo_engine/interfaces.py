@@ -316,6 +316,13 @@ class Enforcer(Protocol):
         """What was seen so far, to be merged with other workers' by `finish`."""
         ...
 
+    def go_on(self, partial: object, staged: Sequence[StagedFile]) -> None:
+        """Take over what an interrupted run of the same contract had seen: its `partial`, the keys of what it staged.
+
+        Before the first batch.
+        """
+        ...
+
     def finish(self, partials: Sequence[object], staged: Sequence[StagedFile]) -> Report:
         """The rules over the whole run. `staged` are the run's files of this stream, in read order; they are read."""
         ...
@@ -460,11 +467,12 @@ class Committer(Protocol):
         """
         ...
 
-    def stage(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
-        """Take finished files for `publish`; answers rows whose key the table already holds (append only).
+    def stage(self, files: Sequence[StagedFile]) -> None:
+        """Take finished files for `publish`. From here on `abandon` deletes them; those taken before may come again."""
+        ...
 
-        From here on `abandon` deletes them. Files that were taken before may be given again.
-        """
+    def find_stored(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
+        """The rows of staged files whose key the table already holds (append only)."""
         ...
 
     def publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> Mapping[TableName, CommitResult]:

@@ -13,6 +13,7 @@ from dativo_engine.commits.changes import with_op
 from dativo_engine.commits.quarantine import with_run
 from dativo_engine.interfaces import Batch, Cursor, Enforcer, LateRows, Report, RuleResult, StagedFile, Writer
 from dativo_engine.results import Tally
+from dativo_engine.stop import Stop
 from dativo_engine.storage import Storage
 
 EXAMPLES = 3
@@ -25,16 +26,17 @@ class Lane:
     Attributes:
         open_writers: makes a new writer for the table and one for its quarantine.
         storages: where the files of each are.
+        stop: may end the run, but not while files change hands.
         takes_ops: whether what is staged are changes, with what is to be done with each.
         keeps_rejected: whether rejected rows go to quarantine (warn), or end the run (strict).
         files, quarantine_files: finished, and no longer the writers' to delete.
-        partials: of the enforcers of interrupted runs that this one goes on from.
     """
 
     stream: ResolvedStream
     enforcer: Enforcer
     open_writers: Callable[[], tuple[Writer, Writer]]
     storages: tuple[Storage, Storage]
+    stop: Stop
     run_id: str
     attempt: int
     takes_ops: bool
@@ -43,7 +45,6 @@ class Lane:
     rejected: int = 0
     files: list[StagedFile] = field(default_factory=list["StagedFile"])
     quarantine_files: list[StagedFile] = field(default_factory=list["StagedFile"])
-    partials: list[object] = field(default_factory=list[object])
     _writers: tuple[Writer, Writer] | None = None
 
     def take(self, batch: Batch, tally: Tally) -> None:
@@ -62,17 +63,25 @@ class Lane:
         if verdict.accepted.num_rows and (self.keeps_rejected or not self.rejected):
             writer.write(with_op(verdict.accepted, verdict.op) if self.takes_ops else verdict.accepted)
 
-    def finish_files(self) -> None:
-        """Finish the open files. From here on they are the lane's: `abort` leaves them alone."""
-        if self._writers is not None:
-            writer, quarantine = self._writers
-            self.files += writer.flush()
-            self.quarantine_files += quarantine.flush()
+    def finish_files(self, stage: Callable[[Sequence[StagedFile]], None] | None = None) -> None:
+        """Finish the open files. From here on `abort` leaves them alone: they are who stages them's, or a checkpoint's.
+
+        Args:
+            stage: takes all files that the lane has finished so far; None: a checkpoint will name them.
+        """
+        table, quarantine = ([], []) if self._writers is None else [writer.flush() for writer in self._writers]
+        with self.stop.hold():
+            # A file that is neither the writer's nor another's would be nobody's to delete.
+            self.files += table
+            self.quarantine_files += quarantine
             self._writers = None
+            if stage is not None:
+                stage([*self.files, *self.quarantine_files])
+        self.stop.go_on()
 
     def report(self) -> Report:
         """The contract's rules over the whole stream, over what interrupted runs read too."""
-        return self.enforcer.finish([*self.partials, self.enforcer.partial()], self.files)
+        return self.enforcer.finish([self.enforcer.partial()], self.files)
 
     def reject_late(self, late: Sequence[LateRows], tally: Tally) -> None:
         """Count staged rows that only the end showed to be bad, and keep them in quarantine."""

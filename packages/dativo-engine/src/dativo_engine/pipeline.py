@@ -134,10 +134,7 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     resume.adopt(lanes, tally)
     _announce(attempt, stamps)
     _read(attempt, source, plan, lanes, resume, tally)
-    with attempt.stop.hold():
-        # A file that is finished and not yet the committer's would be nobody's to delete.
-        stored = _stage(lanes, committer, tally)
-    attempt.stop.go_on()
+    stored = _stage(lanes, committer, tally)
     # A run that fails from here on deletes what it staged, and so leaves nothing to go on from.
     undo.callback(resume.drop)
     late, reports = _settle(lanes, stored, committer, tally, incremental=job.incremental is not None)
@@ -225,6 +222,7 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
                 spill_folder=attempt.spill_folder,
             ),
             storages,
+            attempt.stop,
             run_id=attempt.run_id,
             attempt=attempt.number,
             takes_ops=OP_COLUMN in layouts[0].schema.column_names,
@@ -308,8 +306,8 @@ def _stage(lanes: Mapping[str, Lane], committer: Committer, tally: Tally) -> dic
     """Finish the files and hand them to the committer, lane by lane; answers rows whose key a table holds already."""
     stored: dict[str, tuple[LateRows, ...]] = {}
     for name, lane in lanes.items():
-        lane.finish_files()
-        stored[name] = committer.stage([*lane.files, *lane.quarantine_files])
+        lane.finish_files(committer.stage)
+        stored[name] = committer.find_stored(lane.files)
         tally.files_written += len(lane.files)
         tally.bytes_written += sum(file.size for file in lane.files)
     return stored
@@ -331,8 +329,7 @@ def _settle(
         held = not_among(report.late, stored[name])
         bad = [*report.late, *held]
         lane.reject_late(bad, tally)
-        lane.finish_files()
-        committer.stage(lane.quarantine_files)
+        lane.finish_files(committer.stage)
         late += bad
         # An increment with nothing in it breaks no rule about the rows of a run: `rowCount` above 0, say.
         nothing_new = incremental and report.read == 0

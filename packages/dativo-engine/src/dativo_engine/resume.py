@@ -58,7 +58,7 @@ class Resume:
         for name, state in found.lanes.items():
             lane = lanes[name]
             lane.files += state.files
-            lane.partials += state.partials
+            lane.enforcer.go_on(state.partial, state.files)
             lane.rejected, lane.cursor = state.rejected, state.cursor
             # Rejected rows carry the run that will show them, which is now this one.
             lane.quarantine_files += rejected_again(
@@ -136,7 +136,7 @@ class Resume:
             name: LaneState(
                 files=tuple(lane.files),
                 quarantine=tuple(lane.quarantine_files),
-                partials=(*lane.partials, lane.enforcer.partial()),
+                partial=lane.enforcer.partial(),
                 rejected=lane.rejected,
                 cursor=lane.cursor,
             )

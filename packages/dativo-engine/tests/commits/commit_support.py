@@ -161,7 +161,8 @@ class Run:
 
     def stage(self, rows: Rows, *, table: TableName = ORDERS, number: int = 0) -> list[LateRows]:
         file = write_file(self.committer.layout(table), f"{self.run_id}-{self.attempt}", people(rows), number)
-        late = list(self.committer.stage([file]))
+        self.committer.stage([file])
+        late = list(self.committer.find_stored([file]))
         self.late += late
         return late
 

@@ -1,5 +1,6 @@
 """Quality rules over a whole run: library metrics, SQL, and keys that came in two workers' parts."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,25 @@ def test_keys_repeated_across_workers_are_found_at_the_end(tmp_path: Path) -> No
     assert [row["reasons"][0]["rule"] for row in rows] == ["primaryKey", "unique"]
     assert rows[0]["record"] == '{"id":1,"name":"z","tags":null}'
     assert {rule.rule for rule in report.broken} == {"primaryKey", "unique"}
+
+
+def test_a_key_of_an_interrupted_run_is_known_to_the_one_that_goes_on_from_it(tmp_path: Path) -> None:
+    names = (PROPERTIES[0], Property("name", "name", "string", PhysicalType("string"), unique=True), PROPERTIES[2])
+    schema = contract(properties=names, primary_key=("id",))
+    first, second = (compile_enforcer(schema, mode="warn", spill_folder=tmp_path) for _ in range(2))
+    before = [{"id": 1, "name": "a"}, {"id": 2, "name": None}, {"id": 3, "name": "c"}]
+    first.enforce(Batch("orders", pa.RecordBatch.from_pylist(before), Position("f")))
+    files = staged(tmp_path, schema, before)
+
+    second.go_on(pickle.loads(pickle.dumps(first.partial())), files)
+    later = [{"id": 4, "name": None}, {"id": 1, "name": "z"}, {"id": 5, "name": "c"}]
+    verdict = second.enforce(Batch("orders", pa.RecordBatch.from_pylist(later), Position("g")))
+
+    assert verdict.rejected is not None
+    rejected = verdict.rejected.to_pylist()
+    assert [(row["source"], row["row"], row["reasons"][0]["rule"]) for row in rejected] == [
+        ("g", 2, "primaryKey"),
+        ("g", 3, "unique"),
+    ]
+    report = second.finish([second.partial()], files)
+    assert (report.read, report.accepted, report.rejected, report.late) == (6, 4, 2, ())

@@ -86,6 +86,12 @@ def test_a_key_that_comes_again_after_the_interruption_is_found(tmp_path: Path):
     assert "checkpoint_adopted" in told
     assert result.rows_rejected == 1
     assert stored(job) == list(range(ROWS + 1))
+    [rejected] = open_catalog(job).load_table(("acme", "orders__rejected")).scan().to_arrow().to_pylist()
+    assert (Path(rejected["source"]).name, rejected["row"], rejected["reasons"][0]["rule"]) == (
+        "b.csv",
+        1,
+        "primaryKey",
+    )
 
 
 def test_a_row_that_repeats_a_key_of_the_run_and_of_the_table_is_rejected_once(tmp_path: Path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from checkpoint_project import data_file, data_files, load_job, make_project, st
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import referenced_paths
+from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.merge import Merge, Merged
 from dativo_engine.errors import FatalError, RunStoppedError
 from dativo_engine.events import EventLog
@@ -86,3 +89,28 @@ def test_what_a_merge_wrote_before_it_failed_is_deleted_by_the_next_run(
     assert stored(job) == [1, 2, 3]
     table = open_catalog(job).load_table(("acme", "orders"))
     assert data_files(tmp_path) == {local_path(path) for path in referenced_paths(table.metadata, table.io)}
+
+
+def test_a_run_is_stopped_in_the_middle_of_looking_for_stored_keys_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    went_on: list[bool] = []
+
+    def stopped(*_: object) -> dict[str, list[int]]:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.01)
+        went_on.append(True)
+        return {}
+
+    make_project(tmp_path)
+    data_file(tmp_path).write_text("id,note\n1,a\n")
+    assert run(tmp_path).status == "success"
+    before = data_files(tmp_path)
+    data_file(tmp_path, "b").write_text("id,note\n2,b\nbad,c\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(KeySearch, "held", stopped)
+        result = run(tmp_path)
+    assert "SIGTERM" in result.error
+    assert (went_on, data_files(tmp_path)) == ([], before)
+    assert run(tmp_path).status == "partial"
+    assert stored(load_job(tmp_path)) == [1, 2]

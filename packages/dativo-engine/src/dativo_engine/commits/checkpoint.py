@@ -27,13 +27,13 @@ class LaneState:
 
     Attributes:
         files, quarantine: finished data files that no reader can see.
-        partials: the enforcer's, one for each run that took part.
+        partial: the enforcer's.
         cursor: of the last batch.
     """
 
     files: tuple[StagedFile, ...]
     quarantine: tuple[StagedFile, ...]
-    partials: tuple[object, ...]
+    partial: object
     rejected: int
     cursor: Cursor | None
 

@@ -2,7 +2,7 @@
 
     last     where each table stands; what killed runs left behind is deleted
     layout   how the files must look, decided before the first row
-    stage    take files; find rows whose key the table holds already
+    stage    take files; `find_stored` finds their rows whose key the table holds already
     publish  drop late rows, commit the quarantines, then each table through the fence
 
 What a run may do to a table is in `target`, how it is made visible in `fence`.
@@ -114,13 +114,18 @@ class IcebergCommitter:
             self._journal.add(location)
         return layout
 
-    def stage(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
+    def stage(self, files: Sequence[StagedFile]) -> None:
         """See `Committer.stage`."""
+        for file in files:
+            self._target(file.table).staged[file.path] = file
+
+    def find_stored(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
+        """See `Committer.find_stored`."""
         tables = dict.fromkeys(file.table for file in files)
         return tuple(
             rows
             for table in tables
-            for rows in self._target(table).stage([file for file in files if file.table == table])
+            for rows in self._target(table).find_stored([file for file in files if file.table == table])
         )
 
     def publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> Mapping[TableName, CommitResult]:

@@ -139,9 +139,8 @@ class Target:
         guarded = self.run.mode == "append" and self.name == self.stream.table
         return self.stream.schema.primary_key if guarded else ()
 
-    def stage(self, files: Sequence[StagedFile]) -> list[LateRows]:
-        """Take files; answers their rows whose key the table holds already."""
-        self.staged |= {file.path: file for file in files}
+    def find_stored(self, files: Sequence[StagedFile]) -> list[LateRows]:
+        """The rows of staged files whose key the table holds already."""
         if self.base is None or not self.keys:
             return []
         held = self._key_search().held(files, list(self.base.scan().plan_files()))

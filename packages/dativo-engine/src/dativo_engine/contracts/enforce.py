@@ -129,6 +129,14 @@ class ContractEnforcer:
         """What was seen so far: counts and examples. Keys are not in it; `finish` finds repeats between workers."""
         return self._tally
 
+    def go_on(self, partial: object, staged: Sequence[StagedFile]) -> None:
+        """Take over what an interrupted run had seen. Of what it staged only the key columns are read."""
+        self._tally.merge(cast("Tally", partial))
+        types = {field.name: field.type for field in self._compiled.schema}
+        columns = sorted({column for key in self._compiled.keys for column in key.columns})
+        for part in StagedRows(staged, self._compiled.schema, self._open_staged).parts(columns) if columns else ():
+            self._keys.remember({name: part.records.column(name).cast(types[name]) for name in columns})
+
     def finish(self, partials: Sequence[object], staged: Sequence[StagedFile]) -> Report:
         """The rules over the whole run. `staged` are the run's files of this stream, in read order."""
         seen = Tally()

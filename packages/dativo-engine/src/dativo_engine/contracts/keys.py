@@ -201,6 +201,11 @@ class UniqueKeys:
             repeats += _judge([index], columns, rows)
         return repeats
 
+    def remember(self, columns: Mapping[str, pa.Array]) -> None:
+        """Rows that have passed before: no later row may have their keys."""
+        for index in self._indexes:
+            index.add(index.read([columns[name] for name in index.key.columns], None), _NONE)
+
 
 def _judge(
     indexes: Sequence[KeyIndex], columns: Mapping[str, pa.Array], rows: Int64s | None

@@ -74,7 +74,8 @@ class CommitRun:
         writer = open_writer(self.committer.layout(table), run_id=self.run_id, memory_bytes=WRITER_BYTES)
         writer.write(batch)
         files = writer.flush()
-        self.late += self.committer.stage(files)
+        self.committer.stage(files)
+        self.late += self.committer.find_stored(files)
         return files
 
     def _stamp(self, table: TableName, at: object) -> Stamp:
