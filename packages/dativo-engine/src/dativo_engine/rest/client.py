@@ -89,7 +89,8 @@ class Client:
                 if last or waited + delay > patience.wait or self._closed.is_set():
                     raise _with_tries(error, number) from error
                 waited += delay
-                _log.warning("%s; trying again in %.1f s (%d of %d)", error, delay, number + 1, patience.tries)
+                told = f"{error}; trying again in {delay:.1f} s ({number + 1} of {patience.tries})"
+                _log.warning("%s", told, extra={"event_type": "request_retried"})
                 self._rest(delay)
         raise AssertionError
 

@@ -230,19 +230,26 @@ class ByPage:
 
 
 def pages(
-    client: Client, request: Request, paginator: Paginator, *, read: Callable[[Answer], Page], width: int = 1
+    client: Client,
+    request: Request,
+    paginator: Paginator,
+    *,
+    read: Callable[[Answer], Page],
+    width: int = 1,
+    first: Page | None = None,
 ) -> Generator[Page]:
     """Every page of a list, in order.
 
     Args:
         width: how many requests may be under way at once, where the first page tells all others.
+        first: the first page, where it was asked for already.
 
     Raises:
         MalformedAnswerError: the list has no end, or a page can't be read.
         DativoError: as `Client.fetch`.
     """
     asked = paginator.first(request)
-    page = client.fetch(asked, read=read)
+    page = first or client.fetch(asked, read=read)
     yield page
     known = paginator.rest(asked, page) if width > 1 and isinstance(paginator, Foreseeing) else None
     if known is None:

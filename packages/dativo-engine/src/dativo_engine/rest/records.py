@@ -49,7 +49,10 @@ class Page:
 
 
 def page_reader(records_path: str, *, setting: str = "records_path") -> Callable[[Answer], Page]:
-    """How answers are read whose records are a list at a path; an empty path: the answer is the list."""
+    """How answers are read whose records are a list at a path; an empty path: the answer is the list.
+
+    Null stands for a list without records: servers written in Go answer so.
+    """
 
     def read(answer: Answer) -> Page:
         """The page.
@@ -59,7 +62,8 @@ def page_reader(records_path: str, *, setting: str = "records_path") -> Callable
         """
         try:
             document = _on_one_line(answer.body)
-            return Page(answer, elements_at(document, records_path), document)
+            found = value_at(document, records_path)
+            return Page(answer, () if bytes(found) == b"null" else elements_at(found, ""), document)
         except KeyError as error:
             there = ", ".join(_names(answer.body))
             message = f"{answer.asked}: there is no {error} on the way of {setting}: {records_path!r}; there is {there}"

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import quote
 
 import msgspec
@@ -25,22 +25,43 @@ if TYPE_CHECKING:
 _MISSING = frozenset({404, 410})
 
 
-def list_pages(
-    client: Client, options: RestOptions, name: str, *, asking: Callable[[Request], Request] = lambda it: it
-) -> Generator[Page]:
-    """Every page of an endpoint, in order. `asking` adds to each list's request what the run wants of it."""
+Asking: TypeAlias = Callable[[Request], Request]
+
+
+def as_it_is(request: Request) -> Request:
+    """For lists of which a run wants everything."""
+    return request
+
+
+def first_page(client: Client, options: RestOptions, name: str, *, asking: Asking = as_it_is) -> Page:
+    """How an endpoint's list begins; for a child, how the list of its oldest ancestor does."""
     endpoint = options.endpoints[name]
     if endpoint.parent is not None:
-        yield from _children(client, options, endpoint, asking)
+        return first_page(client, options, endpoint.parent.endpoint)
+    request = paginator_of(endpoint, options).first(asking(request_of(endpoint, options)))
+    return client.fetch(request, read=_reader(options, endpoint))
+
+
+def list_pages(
+    client: Client, options: RestOptions, name: str, *, asking: Asking = as_it_is, first: Page | None = None
+) -> Generator[Page]:
+    """Every page of an endpoint, in order.
+
+    Args:
+        asking: adds to each list's request what the run wants of it.
+        first: what `first_page` answered, if it is to be used.
+    """
+    endpoint = options.endpoints[name]
+    if endpoint.parent is not None:
+        yield from _children(client, options, endpoint, asking, first)
         return
+    paginator, read = paginator_of(endpoint, options), _reader(options, endpoint)
     request = asking(request_of(endpoint, options))
-    yield from pages(
-        client, request, paginator_of(endpoint, options), read=_reader(options, endpoint), width=options.concurrency
-    )
+    yield from pages(client, request, paginator, read=read, width=options.concurrency, first=first)
 
 
 def _children(
-    client: Client, options: RestOptions, endpoint: Endpoint, asking: Callable[[Request], Request]
+    client: Client, options: RestOptions, endpoint: Endpoint, asking: Asking, first: Page | None
 ) -> Generator[Page]:
     """The lists of all parents in the parents' order, `concurrency` first pages at a time."""
     parent = cast("Parent", endpoint.parent)
@@ -52,12 +73,12 @@ def _children(
         request = paginator.first(asking(request_of(endpoint, options, parent=found)))
         return request, client.fetch(request, read=partial(_unless_missing, read), expect=expect), record
 
-    with closing(list_pages(client, options, parent.endpoint)) as above:
+    with closing(list_pages(client, options, parent.endpoint, first=first)) as above:
         calls = (partial(begin, record, page) for page in above for record in page.records)
         with closing(in_order(calls, width=options.concurrency)) as begun:
-            for request, first, record in begun:
-                with closing(following_pages(client, request, first, paginator, read=read)) as others:
-                    yield from (_with_parent(page, record, parent) for page in chain([first], others))
+            for request, page, record in begun:
+                with closing(following_pages(client, request, page, paginator, read=read)) as others:
+                    yield from (_with_parent(it, record, parent) for it in chain([page], others))
 
 
 def _unless_missing(read: Callable[[Answer], Page], answer: Answer) -> Page:

@@ -13,13 +13,13 @@ from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Batch, Cursor, Plan, SourceSettings, Split, StreamInfo, StreamSettings
 from dativo_engine.jsonrows.reader import JsonReader, infer_schema
 from dativo_engine.jsonrows.values import Elements
-from dativo_engine.rest import Client, Page, Request, blocks, open_throttle
+from dativo_engine.rest import Client, Page, blocks, open_throttle
 from dativo_engine.rest.exchange import shown
 from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.proposal import propose
 from dativo_engine.sources.rest.changes import Changes, asking_for_changes
 from dativo_engine.sources.rest.described import options_of, service_of
-from dativo_engine.sources.rest.lists import list_pages
+from dativo_engine.sources.rest.lists import Asking, first_page, list_pages
 
 BLOCK_BYTES = 8 * 1024 * 1024
 SAMPLE_RECORDS = 1000
@@ -32,6 +32,7 @@ class RestSource:
         self._settings = settings
         self._options = options_of(settings)
         self._service = service_of(settings)
+        self._begun: tuple[str, Page | None] = ("", None)
         self._streams = {stream.name: stream for stream in settings.streams}
         for name in self._streams:
             if name not in self._options.endpoints:
@@ -40,10 +41,11 @@ class RestSource:
                 raise FatalError(message)
 
     def check(self) -> None:
-        """Ask for the first page of every stream."""
+        """Ask for the beginning of every stream."""
         with self._client() as client:
             for name in self._streams:
-                self._first_page(client, name)
+                with closing(list_pages(client, self._options, name)) as pages:
+                    next(pages, None)
 
     def discover(self) -> list[StreamInfo]:
         """Fields and types as the first records of each stream suggest them."""
@@ -64,28 +66,40 @@ class RestSource:
 
     def splits(self, starts: Mapping[str, Cursor | None]) -> Iterator[Split]:
         """The streams in the job's order, each known by how its list begins."""
-        for name in self._streams:
+        for name, stream in self._streams.items():
             start = starts.get(name) if self._settings.incremental is not None else None
-            payload = {"start": dict(start.value)} if start is not None else {}
+            asking = self._asking(name, self._changes(stream, start))
             with self._client() as client:
-                page = self._first_page(client, name, start)
+                page = first_page(client, self._options, name, asking=asking)
+            self._begun = (name, page)
+            payload = {"start": dict(start.value)} if start is not None else {}
             yield Split(name, (name,), _identity(page), payload=payload)
 
     def read(self, split: Split) -> Iterator[Batch]:
-        """One stream's records."""
+        """One stream's records, from the page on that the plan has seen a moment ago."""
         stream = self._streams[split.streams[0]]
         start = split.payload.get("start")
+        name, first = self._begun
+        self._begun = ("", None)
         client = self._client()
         with client:
-            batches = self._batches(client, stream, Cursor(start) if isinstance(start, dict) else None)
+            batches = self._batches(
+                client,
+                stream,
+                start=Cursor(start) if isinstance(start, dict) else None,
+                first=first if name == stream.name else None,
+            )
             yield from one_ahead(batches, interrupt=client.close)
 
-    def _batches(self, client: Client, stream: StreamSettings, start: Cursor | None) -> Generator[Batch]:
+    def _batches(
+        self, client: Client, stream: StreamSettings, *, start: Cursor | None, first: Page | None
+    ) -> Generator[Batch]:
         changes = self._changes(stream, start)
         reader = JsonReader(self._address(stream.name), stream.name, stream.schema)
         block_bytes = min(BLOCK_BYTES, self._settings.memory_bytes // 16)
         found_any = False
-        with closing(self._pages(client, stream.name, changes)) as pages:
+        asking = self._asking(stream.name, changes)
+        with closing(list_pages(client, self._options, stream.name, asking=asking, first=first)) as pages:
             received = _Received(pages)
             for batch in reader.batches(blocks(received, block_bytes=block_bytes)):
                 taken = batch if changes is None else changes.take(batch)
@@ -95,18 +109,9 @@ class RestSource:
         if not found_any and changes is not None and (end := changes.end(stream)) is not None:
             yield replace(end, bytes_read=received.take())
 
-    def _pages(self, client: Client, name: str, changes: Changes | None) -> Generator[Page]:
-        param = self._options.endpoints[name].cursor
-
-        def asking(request: Request) -> Request:
-            return asking_for_changes(request, param, changes, self._settings.incremental)
-
-        return list_pages(client, self._options, name, asking=asking)
-
-    def _first_page(self, client: Client, name: str, start: Cursor | None = None) -> Page | None:
-        """None: there is no parent that could have one."""
-        with closing(self._pages(client, name, self._changes(self._streams[name], start))) as pages:
-            return next(pages, None)
+    def _asking(self, name: str, changes: Changes | None) -> Asking:
+        param, incremental = self._options.endpoints[name].cursor, self._settings.incremental
+        return lambda request: asking_for_changes(request, param, changes, incremental)
 
     def _changes(self, stream: StreamSettings, start: Cursor | None) -> Changes | None:
         if self._settings.incremental is None or stream.schema is None:
@@ -160,6 +165,6 @@ class _Received:
         return size
 
 
-def _identity(page: Page | None) -> str:
+def _identity(page: Page) -> str:
     """All that an API tells of a list's content before it is read: its beginning."""
-    return hashlib.blake2b(b"\n".join(page.records if page else ()), digest_size=16).hexdigest()
+    return hashlib.blake2b(b"\n".join(page.records), digest_size=16).hexdigest()
