@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas bench-csv bench-merge bench-rest bench-start clean
+.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas example-secrets bench-csv bench-merge bench-rest bench-start clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,7 +40,10 @@ test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what
 test-laws: setup ## The laws of enforcement, merge, chunking and interleaving, on 10,000 examples and more; says how many
 	DATIVO_EXAMPLES=10000 $(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-show-statistics -k "laws or any_" \
 	  $(addprefix packages/dativo-engine/tests/,contracts/test_laws.py commits/test_merge.py commits/test_maintain.py \
-	  runs/test_rechunking.py)
+	  runs/test_rechunking.py sources/test_stripe_laws.py)
+
+example-secrets: ## Write secrets/acme/.env for the example jobs, from the environment where it has their values
+	@$(PYTHON) tools/example_secrets.py
 
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .
