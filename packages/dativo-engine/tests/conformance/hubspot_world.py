@@ -71,6 +71,7 @@ class HubSpotWorld(SourceWorld):
         self._ids = self.fake.portal.create_many(
             "contacts", ({name: values[row] for name, values in columns.items()} for row in range(rows))
         )
+        self.fake.portal.now += 1_000
         return pa.table({"id": list(map(str, self._ids)), **told}, COLUMNS)
 
     def rewrite(self) -> None:

@@ -41,7 +41,7 @@ def contract(name: str, *columns: str) -> SchemaObject:
     return SchemaObject(name, name, tuple(made), primary_key=("id",))
 
 
-@dataclass
+@dataclass(repr=False)
 class Copy:
     """One stream of the fake, read run after run.
 
@@ -86,7 +86,8 @@ class Copy:
         )
 
     def run(self) -> Copy:
-        """Read what is new, and merge it."""
+        """Read what is new, a second after it became so, and merge it."""
+        self.portal.now += 1_000
         self.read, self.gone = [], []
         self.fake.requests.clear()
         for batch in self.batches():

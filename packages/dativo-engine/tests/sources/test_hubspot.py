@@ -158,7 +158,7 @@ def test_the_search_index_may_be_behind(copy: Copy) -> None:
     copy.run()
     copy.portal.now += 30_000
     copy.portal.edit("contacts", ids[1], {"firstname": "Grace"})
-    assert copy.run().read == []
+    copy.run()
     copy.portal.now += 50_000
     copy.portal.edit("contacts", ids[2], {"firstname": "Mary"})
     copy.run()

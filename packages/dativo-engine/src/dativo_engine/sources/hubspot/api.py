@@ -147,7 +147,9 @@ class Api:
                 return
             behind = [{"propertyName": "hs_object_id", "operator": "GT", "value": str(last)}]
 
-    def read(self, it: HubSpotObject, ids: Iterable[int], properties: Sequence[str]) -> Generator[Page]:
+    def read(
+        self, it: HubSpotObject, ids: Iterable[int], properties: Sequence[str], *, archived: bool = False
+    ) -> Generator[Page]:
         """Records by their ids, as they are now. Those that are gone are left out; a merged one's survivor comes."""
         sought = iter(ids)
         while some := list(islice(sought, self._size)):
@@ -157,7 +159,8 @@ class Api:
                 "properties": list(properties),
                 "propertiesWithHistory": [],
             }
-            request = Request(f"{it.path}/batch/read", method="POST", json=body, place=f"from id {some[0]}")
+            params = {"archived": "true"} if archived else {}
+            request = Request(f"{it.path}/batch/read", params, method="POST", json=body, place=f"from id {some[0]}")
             yield self._client.fetch(request, read=_read_page)
 
     def associated(self, it: HubSpotObject, other: str, ids: Sequence[str]) -> Mapping[str, list[str]]:
@@ -207,7 +210,7 @@ def _versions(page: Page, heads: Sequence[_Head], moments: Sequence[str | None])
     except (pa.ArrowInvalid, ValueError) as error:
         message = f"{page.answer.asked}: a record's id is no number, or its time no time: {error}"
         raise MalformedAnswerError(message) from error
-    return Versions.of(ids, told.to_numpy())
+    return Versions.of([(ids, told.to_numpy())])
 
 
 def _decoded(page: Page, kind: type[T]) -> list[T]:

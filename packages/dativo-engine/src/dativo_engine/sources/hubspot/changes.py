@@ -13,7 +13,7 @@ from dativo_engine.errors import RetryableError
 from dativo_engine.interfaces import Batch
 from dativo_engine.rest import Page
 from dativo_engine.sources.hubspot.api import Api, Newest, archivals, changes
-from dativo_engine.sources.hubspot.cursor import NO_IDS, Ids, Standing, Versions, union
+from dativo_engine.sources.hubspot.cursor import Ids, Standing, Versions, union
 from dativo_engine.sources.hubspot.objects import HubSpotObject
 from dativo_engine.sources.hubspot.records import RecordReader, Rows, Shape
 
@@ -46,7 +46,7 @@ class Reading:
         yield from self._batches(self._pages())
         standing = Standing(
             newest.changed,
-            self._around(newest.changed, Versions()),
+            self._around(newest.changed, newest.now, Versions()),
             archived,
             self._ids_read() if keeps_keys else None,
             newest.now,
@@ -70,13 +70,13 @@ class Reading:
         if reconcile:
             keys = yield from self._reconciled(keys, newest)
         reconciled = newest.now if reconcile else start.reconciled
-        yield self._end(Standing(until, self._around(until, start.read), archived, keys, reconciled))
+        yield self._end(Standing(until, self._around(until, newest.now, start.read), archived, keys, reconciled))
 
     def compared(self, start: Standing) -> Generator[Batch]:
         """Every record by the list, less those that an earlier run read as they are: where there is no search."""
         for rows in self._reader.rows(self._pages()):
             self._read.append(rows.versions)
-            fresh = rows.versions.newer_than(start.read)
+            fresh = rows.versions.other_than(start.read)
             if len(fresh.ids):
                 yield _only(rows, fresh.ids)
         read = self._all_read()
@@ -88,12 +88,16 @@ class Reading:
         if newest.changed is None or newest.changed < since:
             return
         told = self._api.changed(self._it, since=since, until=newest.changed)
-        fresh = chain.from_iterable(versions.newer_than(start.read).ids.tolist() for versions in told)
+        fresh = chain.from_iterable(versions.other_than(start.read).ids.tolist() for versions in told)
         yield from self._batches(self._api.read(self._it, fresh, self._shape.properties))
 
     def _compared_archived(self, start: Standing) -> Generator[Batch, None, Versions]:
         archived = self._archived()
-        yield from self._delete(archived.newer_than(start.archived).ids, "archived")
+        fresh = archived.other_than(start.archived).ids
+        yield from self._delete(fresh, "archived")
+        # Others may have been merged into a record before it was archived.
+        gone = self._api.read(self._it, fresh.tolist(), self._shape.properties, archived=True)
+        self._merged += [rows.merged for rows in self._reader.rows(gone)]
         left = np.setdiff1d(start.archived.ids, archived.ids)
         yield from self._batches(self._api.read(self._it, left.tolist(), self._shape.properties))
         return archived
@@ -121,7 +125,7 @@ class Reading:
 
     def _archived(self) -> Versions:
         found = [archivals(page) for page in self._api.listed(self._it, ("hs_object_id",), archived=True)]
-        return _all(found)
+        return Versions.joined(found)
 
     def _batches(self, pages: Iterable[Page]) -> Generator[Batch]:
         for rows in self._reader.rows(pages):
@@ -137,10 +141,13 @@ class Reading:
     def _end(self, standing: Standing) -> Batch:
         return replace(self._reader.none(), cursor=standing.to_cursor())
 
-    def _around(self, until: int | None, before: Versions) -> Versions:
-        """What was read and stands within the next run's overlap."""
-        read = self._all_read().merged(before)
-        return read if until is None else read.since(until - OVERLAP_MILLISECONDS)
+    def _around(self, until: int | None, now: int, before: Versions) -> Versions:
+        """What was read and stands within the next run's overlap, so that it need not be read again.
+
+        What was changed when the run had begun may have been changed again after it was read, in the same millisecond.
+        """
+        first = 0 if until is None else until - OVERLAP_MILLISECONDS
+        return Versions.joined([before, self._all_read()]).between(first, now)
 
     def _keys(self, start: Standing) -> Ids | None:
         """What the table may hold by now; None: an earlier run did not keep it."""
@@ -152,12 +159,7 @@ class Reading:
         return union(versions.ids for versions in self._read)
 
     def _all_read(self) -> Versions:
-        return _all(self._read)
-
-
-def _all(parts: list[Versions]) -> Versions:
-    ids, moments = ([getattr(part, name) for part in parts] for name in ("ids", "moments"))
-    return Versions.of(np.concatenate([NO_IDS, *ids]), np.concatenate([NO_IDS, *moments]))
+        return Versions.joined(self._read)
 
 
 def _only(rows: Rows, ids: Ids) -> Batch:

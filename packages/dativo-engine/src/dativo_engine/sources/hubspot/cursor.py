@@ -29,30 +29,31 @@ class Versions:
     moments: Ids = field(default_factory=lambda: NO_IDS)
 
     @classmethod
-    def of(cls, ids: Ids, moments: Ids) -> Versions:
-        """In whatever order; of an id that comes twice the later moment counts."""
-        order = np.lexsort((moments, ids))
+    def of(cls, parts: Iterable[tuple[Ids, Ids]]) -> Versions:
+        """Ids and moments in read order; of an id that comes twice the last counts."""
+        read = list(parts)
+        ids, moments = (np.concatenate([NO_IDS, *(part[side] for part in read)]) for side in (0, 1))
+        order = np.argsort(ids, kind="stable")
         last = np.append(np.diff(ids[order]) != 0, np.ones(min(len(ids), 1), np.bool_))
         return cls(ids[order][last], moments[order][last])
 
-    def since(self, moment: int) -> Versions:
-        """Those at the moment or later."""
-        late = self.moments >= moment
-        return Versions(self.ids[late], self.moments[late])
+    @classmethod
+    def joined(cls, parts: Iterable[Versions]) -> Versions:
+        """Several as one, in the order in which they were read."""
+        return cls.of((part.ids, part.moments) for part in parts)
 
-    def merged(self, others: Versions) -> Versions:
-        """These and others."""
-        return Versions.of(np.concatenate([self.ids, others.ids]), np.concatenate([self.moments, others.moments]))
+    def between(self, first: int, end: int) -> Versions:
+        """Those from a moment on and before another."""
+        inside = (self.moments >= first) & (self.moments < end)
+        return Versions(self.ids[inside], self.moments[inside])
 
-    def newer_than(self, known: Versions) -> Versions:
-        """Those that are unknown, or were known at an earlier moment."""
-        places = np.searchsorted(known.ids, self.ids)
-        before = np.full(len(self.ids), -1, np.int64)
-        inside = places < len(known.ids)
-        same = np.flatnonzero(inside)[known.ids[places[inside]] == self.ids[inside]]
-        before[same] = known.moments[places[same]]
-        newer = self.moments > before
-        return Versions(self.ids[newer], self.moments[newer])
+    def other_than(self, known: Versions) -> Versions:
+        """Those that are unknown, or known at another moment: HubSpot's clocks do not agree, and may go back."""
+        places = np.minimum(np.searchsorted(known.ids, self.ids), len(known.ids) - 1)
+        if not len(known.ids):
+            return self
+        other = (known.ids[places] != self.ids) | (known.moments[places] != self.moments)
+        return Versions(self.ids[other], self.moments[other])
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class RecordReader:
         modified = records.column(self._it.modified or "updatedAt")
         modified = pc.coalesce(modified, records.column("updatedAt"))
         moments = modified.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
-        versions = Versions.of(_numbers(records.column("id")), moments.to_numpy())
+        versions = Versions.of([(_numbers(records.column("id")), moments.to_numpy())])
         ids = records.column("id")
         merged = [_merged(records.column(name), ids) for name in MERGED if name in records.schema.names]
         told = typed(records.select(list(self._shape.columns)), self._shape.schema)
