@@ -34,6 +34,7 @@ class S3Server:
         iceberg: its Iceberg REST catalogue. A table bucket is the warehouse `s3://<bucket>` there; a token is got by
             OAuth2 with the keys as the client.
         powerless_key_id: a key, with the same secret, that is known and may do nothing.
+        loader_key_id: a key, with the same secret, that may read, write and list objects, and make no bucket.
         process: to be killed, and started again with `answers`; None: it is not ours.
     """
 
@@ -41,6 +42,7 @@ class S3Server:
     access_key_id: str
     secret_access_key: str
     powerless_key_id: str = "powerless"
+    loader_key_id: str = "loader"
     iceberg: str = ""
     process: Process | None = field(default=None, repr=False)
 
@@ -68,6 +70,17 @@ class S3Server:
     def make_table_bucket(self, name: str) -> None:
         """Create a bucket of tables, which its Iceberg REST catalogue shows."""
         self._client("s3tables").create_table_bucket(name=name)
+
+    def forbid_deletes(self, bucket: str) -> None:
+        """Let nobody but the administrator delete an object of a bucket from now on."""
+        statement = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:DeleteObject",
+            "Resource": f"arn:aws:s3:::{bucket}/*",
+        }
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        self._client().put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
     def ensure_bucket(self, name: str) -> None:
         """Create a bucket if there is none of that name."""
@@ -170,12 +183,18 @@ def _remove_dead_sockets() -> None:
 
 
 def _identities(server: S3Server) -> dict[str, list[dict[str, object]]]:
-    key = {"accessKey": server.access_key_id, "secretKey": server.secret_access_key}
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    powerless = {"accessKey": server.powerless_key_id, "secretKey": server.secret_access_key}
+    rights = {
+        server.access_key_id: ["Admin", "Read", "Write", "List", "Tagging"],
+        server.loader_key_id: ["Read", "Write", "List", "Tagging"],
+        server.powerless_key_id: [],
+    }
     return {
         "identities": [
-            {"name": "dativo", "credentials": [key], "actions": actions},
-            {"name": "powerless", "credentials": [powerless], "actions": []},
+            {
+                "name": key,
+                "credentials": [{"accessKey": key, "secretKey": server.secret_access_key}],
+                "actions": actions,
+            }
+            for key, actions in rights.items()
         ]
     }

@@ -117,6 +117,13 @@ def test_keys_in_variables_belong_to_no_one_where_there_are_several_tenants(proj
     assert (target.connection.s3.bucket, target.connection.s3.access_key_id) == ("lake", None)
 
 
+def test_where_a_server_is_may_stand_in_a_variable_however_many_tenants_there_are(project: ProjectFolder) -> None:
+    project.variables.update({"S3_ENDPOINT": "http://s3:8333", "AWS_REGION": "eu-central-1"})
+    project.write("jobs/globex/README.md", "")
+    write_target(project, 'connection: {s3: {endpoint: "${S3_ENDPOINT}", region: "${AWS_REGION}", bucket: lake}}')
+    assert target_of(project).warehouse == "s3://lake"
+
+
 def test_a_target_recipe_gives_what_the_job_leaves_out(project: ProjectFolder) -> None:
     project.write("connectors/lake.yaml", RECIPE)
     project.change(ORDERS, "target_connector: iceberg", "target_connector_path: connectors/lake.yaml")

@@ -44,6 +44,8 @@ _OF_ONE_TENANT = re.compile(
     r"|MINIO_(?:ROOT_|ACCESS_|SECRET_)\w*|AZURE_\w*|GOOGLE_\w*CREDENTIALS\w*|PG(?:PASSWORD|PASSFILE|SERVICEFILE)"
     r"|MYSQL_(?:\w*PASSWORD|PWD)|(?:GDRIVE|GSHEETS)_CREDENTIALS_PATH|(?:STRIPE|HUBSPOT)_API_KEY"
 )
+# Where a server is opens nothing, and is the same for all tenants.
+_PLACE = re.compile(r"(?:S3|MINIO|AWS)_(?:ENDPOINT\w*|BUCKET|REGION|DEFAULT_REGION)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Environment:
         """Why a file may not name a variable; empty: it may."""
         if _OF_THE_SERVICE.fullmatch(name):
             return "belongs to the service and may not be named in a file"
-        if not self.one_tenant and (name in self.vendor or _OF_ONE_TENANT.fullmatch(name)):
+        vendor = name in self.vendor and not _PLACE.fullmatch(name)
+        if not self.one_tenant and (vendor or _OF_ONE_TENANT.fullmatch(name)):
             return "would be shared by the tenants of this project, and holds credentials"
         return ""
 

@@ -1,23 +1,32 @@
-"""Can a job reach what it needs: the catalogue, the warehouse, the source. One answer for each, in seconds."""
+"""Can a job reach what it needs: catalogue, branch, warehouse, source. One answer for each, in seconds.
+
+Nothing is written but a probe below the job's own folder of the warehouse, deleted again.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dativo_config.models.resolved import ResolvedJob
 from pyiceberg.catalog import Catalog
-from pyiceberg.io import load_file_io
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
 from dativo_engine.catalogs import open_catalog, warehouse_location
+from dativo_engine.catalogs.locations import shown_address
 from dativo_engine.connectors import open_source
-from dativo_engine.errors import DativoError, FatalError
+from dativo_engine.errors import AuthenticationError, DativoError, FatalError
 from dativo_engine.memory import MEBIBYTE
 from dativo_engine.pipeline import source_settings
+from dativo_engine.storage import Storage
 
-Part = Literal["catalog", "warehouse", "source"]
+if TYPE_CHECKING:
+    from dativo_config.models.job import NessieConnection
+
+Part = Literal["catalog", "branch", "warehouse", "source"]
 PROBE = b"dativo was here"
 
 
@@ -26,70 +35,119 @@ class Finding:
     """One thing a job needs, and whether it was reached.
 
     Attributes:
-        target: the host, folder or connector that was tried.
+        target: the host, branch, folder or connector that was tried.
         error: what went wrong; None: reached.
+        note: what is missing and stops no run.
     """
 
     part: Part
     target: str
     error: DativoError | None = None
+    note: str = ""
 
 
 def validate(job: ResolvedJob) -> list[Finding]:
-    """Reach catalogue and warehouse before a run reads its first row.
+    """Reach catalogue, branch and warehouse before a run reads its first row.
 
     Raises:
         DativoError: the first thing that can't be reached.
     """
-    findings = [_check_catalog(job), _check_warehouse(job)]
-    for finding in findings:
+    findings: list[Finding] = []
+    for finding in _target(job):
         if finding.error is not None:
             raise finding.error
+        findings.append(finding)
     return findings
 
 
 def inspect(job: ResolvedJob) -> Iterator[Finding]:
-    """Try everything a run of the job would reach, one after the other; writes nothing but a probe, deleted again."""
-    yield _check_catalog(job)
-    yield _check_warehouse(job)
+    """Try everything a run of the job would reach, one after the other."""
+    yield from _target(job)
     told = job.spec.describe(job.options, job.credentials) if job.spec.describe else ()
     yield _found("source", ", ".join((job.spec.name, *told)), lambda: _check_source(job))
 
 
-def _check_catalog(job: ResolvedJob) -> Finding:
-    return _found("catalog", str(job.tenant.catalog_file), lambda: _list_namespaces(open_catalog(job)))
+def _target(job: ResolvedJob) -> Iterator[Finding]:
+    nessie = job.target.connection and job.target.connection.nessie
+    yield _found("catalog", _catalog_address(job), lambda: _check_catalog(job))
+    if nessie is not None:
+        yield _found("branch", job.target.branch, lambda: _check_branch(job, nessie))
+    yield _found("warehouse", warehouse_location(job), lambda: _check_warehouse(job))
 
 
-def _check_warehouse(job: ResolvedJob) -> Finding:
-    location = warehouse_location(job)
-    probe = f"{location}/_dativo/{job.tenant.id}/{job.name}/probe-{uuid.uuid4().hex}"
-    return _found("warehouse", location, lambda: _probe(open_catalog(job), probe))
-
-
-def _found(part: Part, target: str, reach: Callable[[], None]) -> Finding:
+def _found(part: Part, target: str, reach: Callable[[], str]) -> Finding:
     try:
-        reach()
+        return Finding(part, target, note=reach())
     except DativoError as error:
         return Finding(part, target, error)
     except OSError as error:
         return Finding(part, target, FatalError(f"{part} {target}: {error.strerror or error}"))
-    return Finding(part, target)
 
 
-def _list_namespaces(catalog: Catalog) -> None:
-    catalog.list_namespaces()
+def _catalog_address(job: ResolvedJob) -> str:
+    connection = job.target.connection
+    if connection is not None and connection.nessie is not None:
+        return shown_address(connection.nessie.uri)
+    if connection is not None and connection.rest is not None:
+        return shown_address(connection.rest.uri)
+    if connection is not None and connection.sql is not None and connection.sql.uri is not None:
+        return shown_address(connection.sql.uri.get_secret_value())
+    return str(job.tenant.catalog_file)
 
 
-def _probe(catalog: Catalog, location: str) -> None:
-    files = load_file_io(catalog.properties, location)
-    with files.new_output(location).create() as stream:
-        stream.write(PROBE)
-    with files.new_input(location).open() as stream:
+def _check_catalog(job: ResolvedJob) -> str:
+    catalog = open_catalog(job)
+    if job.target.catalog != "nessie":  # there a table is looked for on a branch, if there is the branch
+        _look_for_tables(job, catalog)
+    return ""
+
+
+def _look_for_tables(job: ResolvedJob, catalog: Catalog) -> None:
+    """Ask what a run asks first."""
+    name = job.streams[0].table
+    try:
+        catalog.load_table((*name.namespace, name.table))
+    except (NoSuchTableError, NoSuchNamespaceError):
+        try:
+            with suppress(AuthenticationError):  # whoever may not list may still load
+                catalog.list_namespaces()
+        except NoSuchNamespaceError as error:
+            setting = f"target.connection.{job.target.catalog}"
+            message = f"{setting}.warehouse: the catalogue has no such warehouse: {error}"
+            raise FatalError(message) from error
+
+
+def _check_branch(job: ResolvedJob, connection: NessieConnection) -> str:
+    from dativo_engine.catalogs.nessie_api import NessieApi
+
+    if NessieApi(connection).branch(job.target.branch) is None:
+        return "is not there yet: the first run makes it"
+    _look_for_tables(job, open_catalog(job))
+    return ""
+
+
+def _check_warehouse(job: ResolvedJob) -> str:
+    """Write, read and delete a probe; a role that may not delete can still load."""
+    location = warehouse_location(job)
+    probe = f"{location}/_dativo/{job.tenant.id}/{job.name}/probe-{uuid.uuid4().hex}"
+    storage = Storage(open_catalog(job).properties)
+    with suppress(AuthenticationError):  # whoever may not list may still load
+        # Some servers make a bucket for whoever writes to one that is not there.
+        next(storage.find(probe), None)
+    file = storage.create(probe)
+    file.sink.write(PROBE)
+    file.finish()
+    with storage.open(probe) as stream:
         found = stream.read()
-    files.delete(location)
     if found != PROBE:
         raise FatalError(f"warehouse {location}: a probe read back differs from what was written")
+    try:
+        storage.delete([probe])
+    except AuthenticationError:
+        return "objects may not be deleted: what failed runs leave behind stays, and `table maintain` can't clean up"
+    return ""
 
 
-def _check_source(job: ResolvedJob) -> None:
+def _check_source(job: ResolvedJob) -> str:
     open_source(source_settings(job, memory_bytes=64 * MEBIBYTE)).check()
+    return ""

@@ -166,7 +166,9 @@ class _Run:
         findings = infrastructure.validate(self._job)
         if self._attempt == 1:
             reached = {finding.part: finding.target for finding in findings}
-            self._events.emit("infra_validated", "Catalogue and warehouse reached", **reached)
+            notes = {finding.part: finding.note for finding in findings if finding.note}
+            told = "".join(f"; {part}: {note}" for part, note in notes.items())
+            self._events.emit("infra_validated", f"Catalogue and warehouse reached{told}", notes=notes, **reached)
         for replan in range(REPLANS + 1):
             self._tally = Tally()
             try:

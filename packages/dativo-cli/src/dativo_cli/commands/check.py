@@ -26,6 +26,7 @@ class Answer:
     target: str
     reached: bool
     error: str
+    note: str
     seconds: float
 
 
@@ -38,10 +39,11 @@ class Answer:
 def check(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, verbose: bool, as_json: bool) -> int:
     """Try whether a job reaches all it needs.
 
-    Secrets, source, catalogue and warehouse, each with what to change where it can't be reached. Writes nothing but a
-    probe under the job's own prefix of the warehouse, deleted again. Exits with 2 when something can't be reached.
+    Secrets, catalogue, branch, warehouse and source, each with what to change where it can't be reached. Writes
+    nothing but a probe under the job's own prefix of the warehouse, deleted again. Exits with 2 when something can't
+    be reached.
 
-    --json: reached, and answers with job, part, target, reached, error, seconds.
+    --json: reached, and answers with job, part, target, reached, error, note, seconds.
     """
     answers: list[Answer] = []
     for job in load_jobs(jobs, secrets).jobs:
@@ -71,17 +73,20 @@ def _try(screen: Screen, job: ResolvedJob, secrets: SecretFlags) -> Iterator[Ans
 
     began = time.monotonic()
     for finding in inspect(job):
-        yield _answer(job, finding.part, finding.target, finding.error, began)
+        yield _answer(job, finding.part, finding.target, finding.error, began, note=finding.note)
         began = time.monotonic()
 
 
-def _answer(job: ResolvedJob, part: str, target: str, error: Exception | None, began: float) -> Answer:
+def _answer(
+    job: ResolvedJob, part: str, target: str, error: Exception | None, began: float, *, note: str = ""
+) -> Answer:
     told = " ".join(str(error).split()) if error is not None else ""
-    return Answer(job.name, part, target, error is None, told, round(time.monotonic() - began, 3))
+    return Answer(job.name, part, target, error is None, told, note, round(time.monotonic() - began, 3))
 
 
 def _show(screen: Screen, answer: Answer, *, verbose: bool) -> None:
     took = f"  {answer.seconds:.2f} s" if verbose else ""
     state = "reached" if answer.reached else "NOT REACHED"
     style = GOOD if answer.reached else BAD
-    screen.line(f"{answer.job}  {answer.part:<9}  {state}  {answer.error or answer.target}{took}", style)
+    told = answer.error or "; ".join(filter(None, (answer.target, answer.note)))
+    screen.line(f"{answer.job}  {answer.part:<9}  {state}  {told}{took}", style)

@@ -6,6 +6,7 @@ PyIceberg and DuckDB take what follows `file://` as it stands, so an escaped spa
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 SCHEME = "file://"
 
@@ -31,3 +32,10 @@ def canonical(location: str) -> str:
         return str(local_path(location))
     scheme, separator, rest = location.partition("://")
     return f"s3{separator}{rest}" if scheme in {"s3a", "s3n"} else location
+
+
+def shown_address(uri: str) -> str:
+    """A server's address as messages may show it: without user, password and query."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"

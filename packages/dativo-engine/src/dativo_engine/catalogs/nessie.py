@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from dativo_engine.catalogs.locations import shown_address
 from dativo_engine.catalogs.nessie_api import SETTING, server_root
-from dativo_engine.catalogs.rest import RemoteCatalog, connect, shown
+from dativo_engine.catalogs.rest import RemoteCatalog, connect
 from dativo_engine.catalogs.rest_auth import Authorization
 from dativo_engine.catalogs.rest_transport import Server
 
@@ -27,7 +28,7 @@ def open_branch(connection: NessieConnection, branch: str, *, files: Mapping[str
     reference = branch if connection.warehouse is None else f"{branch}|{connection.warehouse}"
     token = connection.token.get_secret_value() if connection.token else ""
     return connect(
-        Server(SETTING, shown(root), "token"),
+        Server(SETTING, shown_address(root), "token"),
         uri=f"{root}/iceberg/{quote(reference, safe='')}",
         warehouse=None,
         authorization=Authorization(token=token),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, NoSuchTableError
@@ -15,6 +14,7 @@ from pyiceberg.typedef import EMPTY_DICT, Properties
 from requests import Session
 from typing_extensions import override
 
+from dativo_engine.catalogs.locations import shown_address
 from dativo_engine.catalogs.rest_auth import Authorization, Client
 from dativo_engine.catalogs.rest_transport import Server, Transport
 from dativo_engine.errors import FatalError
@@ -98,12 +98,17 @@ def open_rest(connection: RestConnection, *, files: Mapping[str, str]) -> Remote
     client = None
     if connection.credential is not None:
         identity, _, secret = connection.credential.get_secret_value().rpartition(":")
-        token_uri = connection.oauth2_server_uri or f"{uri}/v1/oauth/tokens"
-        setting = f"{SETTING}.credential"
-        client = Client(setting, token_uri, identity, secret, connection.scope or "catalog")
+        client = Client(
+            setting=f"{SETTING}.credential",
+            token_setting=f"{SETTING}.{'oauth2_server_uri' if connection.oauth2_server_uri else 'uri'}",
+            token_uri=connection.oauth2_server_uri or f"{uri}/v1/oauth/tokens",
+            id=identity,
+            secret=secret,
+            scope=connection.scope or "catalog",
+        )
     token = connection.token.get_secret_value() if connection.token else ""
     return connect(
-        Server(SETTING, shown(uri), "token" if connection.credential is None else "credential"),
+        Server(SETTING, shown_address(uri), "token" if connection.credential is None else "credential"),
         uri=uri,
         warehouse=connection.warehouse,
         authorization=Authorization(token=token, client=client),
@@ -133,10 +138,3 @@ def connect(
     except ValueError as error:
         message = f"{server}: what answers there is no Iceberg REST catalogue; check the address"
         raise FatalError(message) from error
-
-
-def shown(uri: str) -> str:
-    """An address without user, password and query."""
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"

@@ -12,9 +12,11 @@ from requests import PreparedRequest
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from dativo_engine.errors import AuthenticationError, ConnectionFailedError, RetryableError
+from dativo_engine.catalogs.locations import shown_address
+from dativo_engine.errors import AuthenticationError, ConnectionFailedError, FatalError, RetryableError
 
 TIMEOUT = httpx.Timeout(30, connect=4)
+REFUSALS = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,12 @@ class Client:
     """An OAuth2 client, which gets tokens by the grant `client_credentials`.
 
     Attributes:
-        setting: what a job calls its secret, for messages.
+        setting: what a job calls its id and secret, for messages.
+        token_setting: the same for `token_uri`.
     """
 
     setting: str
+    token_setting: str
     token_uri: str
     id: str
     secret: str = field(repr=False)
@@ -37,23 +41,27 @@ class Client:
         Raises:
             AuthenticationError: the server does not know the client, or grants it no such scope.
             ConnectionFailedError, RetryableError: it can't be reached, or is out of order.
+            FatalError: what is there grants no tokens.
         """
         form = {"grant_type": "client_credentials", "client_secret": self.secret, "scope": self.scope}
+        if self.id:
+            form["client_id"] = self.id
+        server = f"{self.token_setting}: the token server {shown_address(self.token_uri)}"
         try:
-            response = httpx.post(
-                self.token_uri, data={**form, **({"client_id": self.id} if self.id else {})}, timeout=TIMEOUT
-            )
+            response = httpx.post(self.token_uri, data=form, timeout=TIMEOUT)
         except httpx.HTTPError as error:
-            message = f"{self.setting}: the token server {self.token_uri} can't be reached: {error}"
+            message = f"{server} can't be reached: {error}"
             raise ConnectionFailedError(message) from error
-        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            message = f"{self.setting}: the token server {self.token_uri} is out of order ({response.status_code})"
-            raise RetryableError(message)
+        status = response.status_code
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RetryableError(f"{server} is out of order ({status})")
+        if status in REFUSALS:
+            raise AuthenticationError(f"{server} refuses the client ({status}); check {self.setting} and scope")
         try:
             return msgspec.json.decode(response.content, type=_Granted).access_token
         except msgspec.MsgspecError as error:
-            message = f"{self.setting}: the token server {self.token_uri} gives no token ({response.status_code})"
-            raise AuthenticationError(f"{message}; check the client's id, secret and scope") from error
+            message = f"{server} grants no tokens ({status}); check {self.token_setting}"
+            raise FatalError(message) from error
 
 
 class Authorization(AuthBase):

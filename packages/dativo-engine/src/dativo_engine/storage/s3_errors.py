@@ -14,6 +14,8 @@ _NO_FILE = re.compile(r"NoSuchKey|NO_SUCH_KEY|NoSuchUpload|RESOURCE_NOT_FOUND|\b
 _NO_BUCKET = re.compile(r"NoSuchBucket|NO_SUCH_BUCKET|Invalid bucket name")
 _KEYS = "target.connection.s3.access_key_id and secret_access_key"
 
+_NOT_REACHED = "{place} can't be reached or hung up, check target.connection.s3.endpoint: {cause}"
+
 Row = tuple[str | re.Pattern[str], type[DativoError], str]
 # The first that fits says what to do. `place` is the store, `cause` the SDK's own words without their preamble.
 _MEANINGS: Sequence[Row] = (
@@ -76,7 +78,10 @@ def told(location: str, place: str, *, missing_ok: bool = False) -> Generator[No
 def explained(said: str, location: str, place: str) -> DativoError:
     """What the store `said` about a location, as the error that tells what to do next."""
     found = ((kind, told) for words, kind, told in _MEANINGS if re.search(words, said))
-    kind, meaning = next(found, (ConnectionFailedError, "{place} can't be reached or hung up: {cause}"))
+    kind, meaning = next(
+        found,
+        (ConnectionFailedError, "{place} can't be reached or hung up, check target.connection.s3.endpoint: {cause}"),
+    )
     return kind(f"{location}: {meaning.format(place=place, cause=_cause(said))}")
 
 

@@ -1,0 +1,181 @@
+"""Jobs on real catalogues and stores: what they load, and in which words they fail where a setting is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.e2e.project import Finished, Project
+from tools.services.nessie import NessieServer
+from tools.services.postgres import PostgresServer
+from tools.services.seaweedfs import S3Server
+
+pytestmark = pytest.mark.xdist_group("s3")
+# From the command to its end; longer where the machine has more to do than it has processors for.
+SECONDS = 15 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+STORE = """\
+    s3:
+      endpoint: "{endpoint}"
+      bucket: {bucket}
+      access_key_id: "${{secret:key}}"
+      secret_access_key: "${{secret:secret}}"
+"""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Where a job's tables are to go, and the secrets of its tenant."""
+
+    s3: S3Server
+    bucket: str
+    secrets: Mapping[str, str]
+    catalog: str = ""
+    more: str = ""
+
+    def target(self) -> str:
+        """The block `target` of a job."""
+        store = STORE.format(endpoint=self.s3.endpoint, bucket=self.bucket)
+        return f"target:\n{self.more}  connection:\n{self.catalog}{store}"
+
+    def with_secrets(self, **secrets: str) -> Lake:
+        """The same, with other secrets."""
+        return replace(self, secrets={**self.secrets, **secrets})
+
+
+@pytest.fixture
+def lake(s3: S3Server) -> Lake:
+    """A bucket of the test's own, and the embedded catalogue."""
+    bucket = f"lake-{uuid.uuid4().hex[:12]}"
+    s3.make_bucket(bucket)
+    client = f"{s3.access_key_id}:{s3.secret_access_key}"
+    return Lake(s3, bucket, secrets={"key": s3.loader_key_id, "secret": s3.secret_access_key, "client": client})
+
+
+def on_rest(lake: Lake, *, warehouse: str = "", uri: str = "", more: str = 'credential: "${secret:client}"') -> Lake:
+    if not warehouse:
+        warehouse = f"tables-{uuid.uuid4().hex[:12]}"
+        lake.s3.make_table_bucket(warehouse)
+    address = uri or lake.s3.iceberg
+    return replace(lake, catalog=f'    rest: {{uri: "{address}", warehouse: "s3://{warehouse}", {more}}}\n')
+
+
+def on_sql(lake: Lake, uri: str) -> Lake:
+    return replace(lake, catalog='    sql: {uri: "${secret:dsn}"}\n').with_secrets(dsn=uri)
+
+
+def on_nessie(lake: Lake, uri: str, more: str = "") -> Lake:
+    return replace(lake, catalog=f'    nessie: {{uri: "{uri}"{more}}}\n')
+
+
+def run(project: Project, lake: Lake, *command: str) -> Finished:
+    job = project.job(extra=lake.target())
+    secrets = {f"DATIVO_SECRET__ACME__{name.upper()}": value for name, value in lake.secrets.items()}
+    return project.dativo(*(command or ("run",)), "--config", job, environment=secrets)
+
+
+@pytest.mark.parametrize("kind", ["embedded", "rest", "sql"])
+def test_a_job_loads_into_a_table_in_s3_and_goes_on(
+    project: Project, lake: Lake, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "rest":
+        lake = on_rest(lake)
+    elif kind == "sql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        lake = on_sql(lake, postgres.make_database())
+    project.orders("a.csv", [(1, "x", "1.00"), (2, "y", "2.50")])
+    assert run(project, lake, "check").exit_code == 0
+    done = run(project, lake)
+    assert (done.exit_code, done.event_types[-1]) == (0, "job_finished"), done.stderr
+    project.orders("b.csv", [(3, "z", "3.00")])
+    assert run(project, lake).exit_code == 0
+    shown = run(project, lake, "table", "show", "--json")
+    assert shown.exit_code == 0, shown.stderr
+    table = json.loads(shown.stdout)
+    assert (table["rows"], table["location"]) == (3, f"s3://{lake.bucket}/acme/orders")
+
+
+@dataclass(frozen=True)
+class World:
+    """A project's store, and the servers beside it."""
+
+    lake: Lake
+    nessie: NessieServer
+    postgres: PostgresServer
+
+    @property
+    def without_store(self) -> Lake:
+        """The same, with nobody where the store should be."""
+        return replace(self.lake, s3=replace(self.lake.s3, endpoint=NOBODY))
+
+    @property
+    def wrong_password(self) -> str:
+        """PostgreSQL's address with another password."""
+        return self.postgres.uri().replace(self.postgres.password, "no-such-password")
+
+
+NOBODY = "http://127.0.0.1:9"
+TOKEN = 'token: "${secret:token}"'
+KEYS = "target.connection.s3.access_key_id"
+# What is wrong: the job, and the setting that must be named.
+WRONG: Mapping[str, tuple[Callable[[World], Lake], str]] = {
+    "secret": (lambda at: at.lake.with_secrets(secret="no-such-secret"), KEYS),
+    "key": (lambda at: at.lake.with_secrets(key="nobody"), KEYS),
+    "key without rights": (lambda at: at.lake.with_secrets(key=at.lake.s3.powerless_key_id), KEYS),
+    "bucket": (lambda at: replace(at.lake, bucket="no-such-bucket"), "target.connection.s3.bucket"),
+    "store": (lambda at: at.without_store, "target.connection.s3.endpoint"),
+    "rest client": (lambda at: on_rest(at.lake).with_secrets(client="x:y"), "target.connection.rest.credential"),
+    "rest token": (lambda at: on_rest(at.lake, more=TOKEN).with_secrets(token="old"), "target.connection.rest.token"),
+    "rest warehouse": (lambda at: on_rest(at.lake, warehouse="no-such"), "target.connection.rest.warehouse"),
+    "rest server": (lambda at: on_rest(at.lake, uri=at.nessie.uri), "target.connection.rest.uri"),
+    "rest address": (lambda at: on_rest(at.lake, uri=NOBODY), "target.connection.rest.uri"),
+    "sql password": (lambda at: on_sql(at.lake, at.wrong_password), "target.connection.sql.uri"),
+    "sql database": (lambda at: on_sql(at.lake, at.postgres.uri("no_such")), "target.connection.sql.uri"),
+    "sql address": (lambda at: on_sql(at.lake, "postgresql://u@127.0.0.1:9/lake"), "target.connection.sql.uri"),
+    "nessie address": (lambda at: on_nessie(at.lake, NOBODY), "target.connection.nessie.uri"),
+    "nessie server": (lambda at: on_nessie(at.lake, at.lake.s3.endpoint), "target.connection.nessie"),
+    "nessie warehouse": (
+        lambda at: on_nessie(at.lake, at.nessie.uri, more=", warehouse: no-such"),
+        "target.connection.nessie",
+    ),
+    "branch": (lambda at: replace(on_nessie(at.lake, NOBODY), more="  branch: globex\n"), "target.branch"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_setting_ends_a_run_and_a_check_with_one_line_that_names_it(
+    project: Project, lake: Lake, case: str, nessie: NessieServer, postgres: PostgresServer
+) -> None:
+    project.orders("a.csv", [(1, "x", "1.00")])
+    change, setting = WRONG[case]
+    job = change(World(lake, nessie, postgres))
+
+    began = time.monotonic()
+    done = run(project, job)
+    seconds = time.monotonic() - began
+    assert done.exit_code == 2
+    error = done.events[-1]
+    assert error["event_type"] == "job_error"
+    reason = str(error["message"])
+    assert setting in reason
+    assert "\n" not in reason
+    assert "no-such-password" not in done.stderr
+    assert seconds < SECONDS
+
+    checked = run(project, job, "check")
+    assert checked.exit_code == 2
+    assert setting in checked.stderr
+
+
+def test_a_role_that_may_not_delete_is_told_so_and_loads(project: Project, lake: Lake) -> None:
+    lake.s3.forbid_deletes(lake.bucket)
+    project.orders("a.csv", [(1, "x", "1.00")])
+    checked = run(project, lake, "check")
+    assert checked.exit_code == 0
+    assert "objects may not be deleted" in checked.stdout
+    assert run(project, lake).exit_code == 0
