@@ -6,7 +6,7 @@ DativoError
 │   ├── ConnectionFailedError a server can't be reached, or hung up
 │   ├── RateLimitError        an API wants to be left alone for longer than a run waits
 │   ├── ServerError           an API failed at its own work, again and again
-│   └── RunTimeoutError       the run was stopped at its time limit; nothing was committed
+│   └── RunTimeoutError       the run was stopped at its time limit
 ├── FatalError                a person must change something first
 │   ├── AuthenticationError   a server refused the credentials
 │   ├── PermissionDeniedError the credentials are good, and do not allow this
@@ -14,7 +14,7 @@ DativoError
 │   ├── RequestRefusedError   an API does not take the request as it is
 │   ├── MalformedAnswerError  an answer is not in the form that the API's description promises
 │   ├── LeaseHeldError        another run of the tenant holds the slot and --no-wait was given
-│   └── RunStoppedError       SIGTERM or SIGINT; nothing was committed
+│   └── RunStoppedError       SIGTERM or SIGINT
 ├── ContractError             the data broke its contract; trying again changes nothing
 └── CommitStateUnknownError   the answer to a commit was lost: look for the stamp before anything else
 """

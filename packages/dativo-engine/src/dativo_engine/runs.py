@@ -46,6 +46,20 @@ if TYPE_CHECKING:
     from dativo_engine.interfaces import Report
     from dativo_engine.pipeline import Attempt, Outcome
 
+# What a disk or the system says, and what helps.
+NO_SPACE = ("no space left on the disk", "free some, or move STATE_DIR")
+NOT_ALLOWED = ("it may not be read or written", "change the permissions")
+TOO_MANY_FILES = ("too many files are open", "raise the limit of open files (ulimit -n)")
+REMEDIES: Mapping[int | None, tuple[str, str]] = {
+    errno.ENOSPC: NO_SPACE,
+    errno.EDQUOT: NO_SPACE,
+    errno.EACCES: NOT_ALLOWED,
+    errno.EPERM: NOT_ALLOWED,
+    errno.EROFS: NOT_ALLOWED,
+    errno.EMFILE: TOO_MANY_FILES,
+    errno.ENFILE: TOO_MANY_FILES,
+    errno.EIO: ("reading or writing failed", "look at the disk, or the server behind it"),
+}
 # How often an attempt plans again because another run of the same job committed first.
 REPLANS = 5
 
@@ -216,9 +230,9 @@ class _Run:
             error = self._stop.raised
         # A failed load may only now be told apart from a mistake of ours; both are one line here.
         described = str(error) if isinstance(error, DativoError) else f"{type(error).__name__}: {error}"
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            where = error.filename or self._job.tenant.state_folder
-            described = f"{where}: no space left on the disk; nothing was committed; free some, or move STATE_DIR"
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            told, remedy = REMEDIES[error.errno]
+            described = f"{error.filename or self._job.tenant.state_folder}: {told}; {remedy}"
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
         rules = tuple(_rules(error.reports)) if isinstance(error, ContractError) else ()

@@ -10,6 +10,9 @@ from types import FrameType
 
 from dativo_engine.errors import DativoError, RunStoppedError, RunTimeoutError
 
+# Of several tables, an earlier attempt may have committed some.
+GOES_ON = "the next run loads what is not committed"
+
 
 class Stop:
     """Raises in the main thread when the run must end, except inside `hold`.
@@ -86,10 +89,10 @@ class Stop:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGALRM:
             error: DativoError = RunTimeoutError(
-                f"the run was stopped after timeout_seconds ({self._timeout:g} s); nothing was committed"
+                f"the run was stopped after timeout_seconds ({self._timeout:g} s); {GOES_ON}"
             )
         else:
-            error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; nothing was committed")
+            error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; {GOES_ON}")
         if not self.by_signal:
             self._due = error
         if not self._held:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from checkpoint_project import data_file, data_files, load_job, make_project, stored
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.files import DurableStream
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.keys import KeySearch
@@ -114,3 +117,30 @@ def test_a_run_is_stopped_in_the_middle_of_looking_for_stored_keys_and_leaves_no
     assert (went_on, data_files(tmp_path)) == ([], before)
     assert run(tmp_path).status == "partial"
     assert stored(load_job(tmp_path)) == [1, 2]
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_run(tmp_path: Path):
+    make_project(tmp_path)
+    state = tmp_path / "state" / "acme"
+    folders = [state / "jobs", state / "warehouse" / "_dativo" / "acme" / "orders"]
+    drafts = [folder / f".{name}.{'0' * 32}" for folder in folders for name in ("orders.json", "probe-1")]
+    for draft in drafts:
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text("half")
+    data_file(tmp_path).write_text("id,note\n1,a\n")
+    living = DurableStream(state / "jobs" / "orders.json")
+    living.write(b"{}")
+    assert run(tmp_path).status == "success"
+    assert not [draft for draft in drafts if draft.exists()]
+    living.close()
+    assert (state / "jobs" / "orders.json").read_bytes() == b"{}"
+
+
+def test_a_failure_of_the_disk_says_where_and_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/mnt/lake/orders.parquet")
+
+    make_project(tmp_path)
+    data_file(tmp_path).write_text("id,note\n1,a\n")
+    monkeypatch.setattr("dativo_engine.contracts.report.Judge.report", full)
+    assert run(tmp_path).error == "/mnt/lake/orders.parquet: it may not be read or written; change the permissions"

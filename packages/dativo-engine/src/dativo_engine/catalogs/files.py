@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -11,15 +14,16 @@ from typing import BinaryIO
 from pyiceberg.io import OutputStream
 from typing_extensions import override
 
+DRAFT = re.compile(r"\..+\.[0-9a-f]{32}")
+
 
 class DurableStream(OutputStream):
     """Bytes on their way into a file, which has its name once they are all on the disk."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         make_folder(path.parent)
-        self._file: BinaryIO = self._draft.open("xb")
+        self._path = path
+        self._draft, self._file = _open_draft(path)
 
     @override
     def write(self, b: bytes) -> int:
@@ -48,8 +52,9 @@ class DurableStream(OutputStream):
             return
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
+        # Before its lock goes with the file: a draft without one is taken for a dead process's.
         self._draft.replace(self._path)
+        self._file.close()
         sync_folder(self._path.parent)
 
     @override
@@ -71,6 +76,27 @@ def write_durably(path: Path, content: bytes) -> None:
     """Replace a file at one blow: after a crash it holds the old content or the new, whole."""
     with DurableStream(path) as stream:
         stream.write(content)
+
+
+def clear_drafts(folder: Path) -> None:
+    """Delete what killed processes left half written in a folder; what living ones are writing stays."""
+    for draft in folder.glob(".*.*"):
+        if not DRAFT.fullmatch(draft.name):
+            continue
+        with suppress(FileNotFoundError, BlockingIOError), draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
+
+
+def _open_draft(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, locked; made again where another process cleared it away before it was locked."""
+    while True:
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        file = draft.open("xb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return draft, file
+        file.close()
 
 
 def make_folder(folder: Path) -> None:

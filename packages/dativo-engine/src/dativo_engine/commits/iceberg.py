@@ -21,7 +21,8 @@ from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
 
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.locations import canonical
+from dativo_engine.catalogs.files import clear_drafts
+from dativo_engine.catalogs.locations import canonical, is_local, local_path
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.checkpoint import Checkpoints
 from dativo_engine.commits.fence import Landed, Place, land
@@ -103,8 +104,15 @@ class IcebergCommitter:
         """See `Committer.last`."""
         left = Checkpoints(self._folder).load()
         keep = left.paths if left is not None else ()
+        self._clear_drafts()
         clear_leftovers(self._folder, self._places, self._storage_at, self._events, keep=keep)
         return {name: self._target(name).before for name in self._streams}
+
+    def _clear_drafts(self) -> None:
+        """Delete what killed processes left half written of mirrors, and of the job's objects beside local tables."""
+        clear_drafts(self._run.job.tenant.mirror_file(self._run.job.name).parent)
+        if is_local(self._run.codec.folder):
+            clear_drafts(local_path(self._run.codec.folder))
 
     def layout(self, table: TableName) -> TableLayout:
         """See `Committer.layout`."""

@@ -88,6 +88,11 @@ class StampCodec:
         """Under which the job's stamp stands in summaries and properties."""
         return self.tenant.stamp_property(self.job)
 
+    @property
+    def folder(self) -> str:
+        """Where the job keeps what is too large for a stamp."""
+        return f"{self.warehouse}/_dativo/{self.tenant.id}/{self.job}"
+
     def encode(self, stamp: Stamp) -> str:
         """The stamp as text of at most 4 KiB; what makes it larger is in a file of its own before this returns."""
         large: dict[str, JsonValue] = {
@@ -135,7 +140,7 @@ class StampCodec:
 
     def _keep(self, content: bytes) -> str:
         name = hashlib.sha256(content).hexdigest()
-        location = f"{self.warehouse}/_dativo/{self.tenant.id}/{self.job}/{name}.json"
+        location = f"{self.folder}/{name}.json"
         # Written anew also where it is there: maintenance leaves what is young alone, and takes what nobody names.
         with self.io.new_output(location).create(overwrite=True) as stream:
             stream.write(content)
