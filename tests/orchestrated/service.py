@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -148,6 +149,18 @@ class Service:
             }
             for run in self.graphql(_RUNS)["runsOrError"]["results"]
         }
+
+    def health(self) -> dict[str, Any]:
+        """What the health endpoint answers."""
+        try:
+            with urllib.request.urlopen(self.health_url, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+
+    def is_healthy(self) -> bool:
+        """Whether it says that all is well."""
+        return self.health()["healthy"]
 
     def status(self, run_id: str) -> str:
         """How a run stands."""

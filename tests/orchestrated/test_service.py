@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,8 +49,7 @@ def test_a_run_launched_in_the_ui_loads_the_table(service: Service, tenants: Ten
 
 
 def test_health_is_told_over_http_and_by_the_command(service: Service, tenants: Tenants) -> None:
-    with urllib.request.urlopen(service.health_url) as answer:
-        over_http = json.load(answer)
+    over_http = service.health()
     done = subprocess.run(
         [DATIVO, "status", "--json"],
         cwd=tenants.root,
@@ -108,8 +106,7 @@ def test_changed_files_are_served_and_what_cannot_be_read_is_not(service: Servic
     tenants.runner_file.write_text(good.replace("type: dagster", "type: dagger"))
     (refused,) = service.wait_for("reload_refused")
     assert "runner.yaml" in refused["message"]
-    with urllib.request.urlopen(service.health_url) as answer:
-        assert json.load(answer)["warnings"] != []
+    assert service.health()["warnings"] != []
     run_id = service.launch("UMBRELLA__ORDERS")
     service.until(lambda: service.status(run_id) == "SUCCESS", "a run of the last good definitions")
 

@@ -72,9 +72,11 @@ class Health:
         return {"healthy": not self.problems, **asdict(self)}
 
 
-def look(instance: dg.DagsterInstance, url: str, *, since: datetime, warnings: Iterable[str] = ()) -> Health:
-    """Ask the webserver and the instance; `warnings` are passed on."""
-    found: list[str] = []
+def look(
+    instance: dg.DagsterInstance, url: str, *, since: datetime, problems: Iterable[str], warnings: Iterable[str]
+) -> Health:
+    """Ask the webserver and the instance, beside the problems and warnings that the service knows of itself."""
+    found = list(problems)
     schedules: list[ScheduleHealth] = []
     try:
         if (problem := location_problem(url)) is not None:

@@ -46,6 +46,11 @@ def descendants() -> set[int]:
     return found
 
 
+def has_children(pid: int) -> bool:
+    """Whether a process has a live child."""
+    return bool(_children().get(pid))
+
+
 def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
     """Send a signal to each; those that are gone are no concern."""
     for pid in pids:

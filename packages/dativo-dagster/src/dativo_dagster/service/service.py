@@ -167,7 +167,8 @@ class _Service:
     def _report(self) -> Health:
         broken = (told for found in self._definitions.broken.values() for told in found)
         warnings = (*self._definitions.refused, *broken)
-        return look(self._instance, self._settings.url, since=self._since, warnings=warnings)
+        problems = () if listens(self._code_socket) else ("the code server does not answer",)
+        return look(self._instance, self._settings.url, since=self._since, problems=problems, warnings=warnings)
 
     async def _every(self, seconds: float, do: Callable[[], None]) -> None:
         """Do it again and again until the end; what goes wrong is told, and tried again the next time."""
@@ -180,6 +181,11 @@ class _Service:
             await self._pause(seconds, self._stop)
 
     def _tend_runs(self) -> None:
+        """Look after what no parent looks after."""
+        code = self._code.pid
+        if code is not None and listens(self._code_socket) and not processes.has_children(code):
+            # It passes requests on to a child that holds the definitions, and does not start that again by itself.
+            processes.signal_all([code], signal.SIGKILL)
         processes.reap(child.pid or 0 for child in (self._code, self._web, self._daemon))
         fail_dead_runs(self._instance, processes.descendants(), self._events)
 
