@@ -83,12 +83,7 @@ def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(t
 
     with Service(tenants) as service:
         service.wait_for("orchestrator_ready")
-        service.until(
-            lambda: any(run.get("dagster/root_run_id") == run_id for run in service.runs().values()), "a retry"
-        )
-        service.until(
-            lambda: all(run["status"] in ("SUCCESS", "FAILURE") for run in service.runs().values()), "the end"
-        )
+        service.until(lambda: _is_over(service, run_id), "the end of a retry")
 
     assert tenants.ids("acme") == list(range(ROWS))
 
