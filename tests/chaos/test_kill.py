@@ -6,10 +6,9 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from typing import get_args
 
 import pytest
-from dativo_engine.commits.points import VARIABLE, Point
+from dativo_engine.commits.points import EVERYWHERE, VARIABLE, Point
 
 from tests.chaos.moments import choose, milestones, phase
 from tests.chaos.scenes import SCENES
@@ -38,7 +37,7 @@ def lots() -> Iterator[tuple[str, int, int]]:
     [
         (name, point)
         for name, scene in SCENES.items()
-        for point in get_args(Point)
+        for point in EVERYWHERE
         if (point != "between_tables" or len(scene.objects) > 1)
         and (KILLS or not scene.in_s3 or (point in SHORT_POINTS and not scene.resumes))
     ],

@@ -44,8 +44,6 @@ def nested(path: str, value: JsonValue) -> dict[str, Any]:
         *[("job", f"target.connection.{name}", {"uri": "x"}) for name in ("glue", "hive", "azure", "gcs")],
         ("job", "target.catalog", "glue"),
         ("job", "target.warehouse", "abfss://lake/x"),
-        ("job", "target.publish", {"to": "main"}),
-        ("job", "target.audit", "full"),
         ("recipe", "type", "postgres"),
         ("recipe", "default_engine.type", "singer"),
         ("recipe", "catalog", "hive"),

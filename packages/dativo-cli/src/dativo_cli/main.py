@@ -45,6 +45,9 @@ COMMANDS: dict[str, Entry] = {
     "table": Entry(
         "dativo_cli.commands.table:table", "Look at the tables that jobs write, roll them back, maintain them."
     ),
+    "branches": Entry(
+        "dativo_cli.commands.branches:branches", "List the branches of tenants on Nessie, and what is not merged on."
+    ),
     "completion": Entry("dativo_cli.commands.completion:completion", "Print the completion script of a shell."),
 }
 

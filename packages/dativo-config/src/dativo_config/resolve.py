@@ -93,6 +93,8 @@ def _target(draft: Draft) -> ResolvedTarget:
         on_changed_file=target.on_changed_file,
         checkpoint=target.checkpoint,
         properties=_properties(draft),
+        audit=target.audit,
+        publish=target.publish,
     )
 
 

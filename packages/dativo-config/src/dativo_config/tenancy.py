@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 ID_PATTERN = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 ID_MAX_LENGTH = 63
+# Ids hold no `__`, so the names of run branches can be taken apart again.
+_RUN_BRANCH = re.compile(r"(?P<tenant>.+?)__run__(?P<job>.+?)__(?P<run_id>.+?)-(?P<attempt>\d+)(?:\.\d+)?")
 RESERVED_IDS = frozenset({"global", "all", "default", "main"})
+
+_BEGUN = re.compile(r"\d{8}t\d{6}(?=-)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,15 @@ class Tenant:
         """The Nessie branch its jobs write to unless they name another of the tenant's."""
         return self.id
 
+    def run_branch(self, job: str, run_id: str, attempt: int, turn: int = 1) -> str:
+        """The Nessie branch that an attempt of a run writes on. Beginning anew on a moved base is its next turn."""
+        again = f".{turn}" if turn > 1 else ""
+        return f"{self.run_branches(job)}{run_id}-{attempt}{again}"
+
+    def run_branches(self, job: str = "") -> str:
+        """What the names of the tenant's run branches begin with, or of those of one job."""
+        return f"{self.id}__run__{job}__" if job else f"{self.id}__run__"
+
     def stamp_property(self, job: str) -> str:
         """The table property that holds a job's stamp."""
         return f"dativo.stamp.{self.id}.{job}"
@@ -79,6 +93,31 @@ class Tenant:
     def owns(self, name: str) -> bool:
         """Whether a branch or the first level of a namespace lies inside this tenant's walls."""
         return name == self.id or name.startswith(f"{self.id}__")
+
+
+@dataclass(frozen=True, slots=True)
+class RunBranch:
+    """Whose a run branch is, as its name says."""
+
+    name: str
+    tenant_id: str
+    job: str
+    run_id: str
+    attempt: int
+
+    @property
+    def begun_at(self) -> dt.datetime | None:
+        """When the run began, where its id says so: one that an orchestrator gave does not."""
+        found = _BEGUN.match(self.run_id)
+        return dt.datetime.strptime(f"{found[0]}+0000", "%Y%m%dt%H%M%S%z") if found else None
+
+
+def parse_run_branch(name: str) -> RunBranch | None:
+    """What `Tenant.run_branch` made the name from; None: it is no run branch."""
+    found = _RUN_BRANCH.fullmatch(name)
+    if found is None:
+        return None
+    return RunBranch(name, found["tenant"], found["job"], found["run_id"], int(found["attempt"]))
 
 
 def check_id(value: str) -> str | None:

@@ -105,9 +105,6 @@ _ROWS: Sequence[_Row] = (
             "objects_supported",
         )
     ),
-    # What branches of a catalogue will bring.
-    _Row("job", "target.publish", "leave it out; the embedded catalogue has no branches", _any, NOT_YET),
-    _Row("job", "target.audit", "leave it out; the embedded catalogue has no branches", _any, NOT_YET),
     *(_Row("job", f"target.connection.{name}", _CATALOGS, _any) for name in ("glue", "hive", "azure", "adls", "gcs")),
     _Row(
         "job",

@@ -8,6 +8,7 @@ DativoError
 │   ├── ServerError           an API failed at its own work, again and again
 │   └── RunTimeoutError       the run was stopped at its time limit
 ├── FatalError                a person must change something first
+│   ├── AuditError            what a run wrote is not what it meant to write; nothing of it is visible
 │   ├── AuthenticationError   a server refused the credentials
 │   ├── PermissionDeniedError the credentials are good, and do not allow this
 │   ├── GoneError             what was asked for is not there
@@ -74,6 +75,12 @@ class FatalError(DativoError):
     """Trying again changes nothing until a person changes something."""
 
     code: ClassVar[str] = "CONFIGURATION_ERROR"
+
+
+class AuditError(FatalError):
+    """The files or the commit on the run's branch are not what the run meant to write."""
+
+    code: ClassVar[str] = "VALIDATION_FAILED"
 
 
 class AuthenticationError(FatalError):

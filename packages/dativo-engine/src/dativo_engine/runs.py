@@ -187,12 +187,15 @@ class _Run:
             self._tally = Tally()
             try:
                 with self._pipeline_attempt() as attempt:
-                    return load(attempt, self._tally)
+                    outcome = load(attempt, self._tally)
             except CommitConflictError as error:
                 if replan == REPLANS:
                     raise
                 self._stop.go_on()
                 self._events.emit("replanning", f"Planning again: {error}", level="WARNING", conflicts=replan + 1)
+            else:
+                self._publish_on(outcome)
+                return outcome
         raise AssertionError
 
     @contextmanager
@@ -215,11 +218,21 @@ class _Run:
                 versions={"dativo-engine": version("dativo-engine")},
             )
 
-    def _succeeded(self, outcome: Outcome) -> RunResult:
+    def _publish_on(self, outcome: Outcome) -> None:
+        if self._job.target.publish is None or self._options.dry_run:
+            return
+        from dativo_engine.commits.onward import is_due, publish_on
+
+        if is_due(self._job, self._status(outcome)):
+            publish_on(self._job, self._events)
+
+    def _status(self, outcome: Outcome) -> Status:
         broken = any(report.broken for report in outcome.reports.values())
-        status: Status = "partial" if self._tally.rows_rejected or broken else "success"
+        return "partial" if self._tally.rows_rejected or broken else "success"
+
+    def _succeeded(self, outcome: Outcome) -> RunResult:
         return replace(
-            self._result(status),
+            self._result(self._status(outcome)),
             tables=tuple(_table_results(self._job, outcome)),
             rules=tuple(_rules(outcome.reports)),
         )

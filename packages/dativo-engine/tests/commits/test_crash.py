@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from commit_child import Task, start
@@ -12,10 +11,10 @@ from commit_support import ORDERS, Run, cursor_of, load, make_job, stored, store
 from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.commits.points import Point
+from dativo_engine.commits.points import EVERYWHERE
 from dativo_engine.commits.quarantine import Quarantine
 
-POINTS = [point for point in get_args(Point) if point != "between_tables"]
+POINTS = [point for point in EVERYWHERE if point != "between_tables"]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob, TableName
-from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.iceberg import IcebergCommitter
-from dativo_engine.commits.publication import Direct, Publication
+from dativo_engine.commits.publication import Publication
 from dativo_engine.commits.target import look
 from dativo_engine.interfaces import (
     Batch,
@@ -24,10 +23,9 @@ from dativo_engine.interfaces import (
     Writer,
 )
 from dativo_engine.testing import CommitWorld
-from dativo_engine.testing.commit_world import Silence
+from dativo_engine.testing.commit_world import LostAnswers, Silence
 from dativo_engine.writers.parquet import open_writer
 from ledger import BATCH_LINES, LedgerSource
-from pyiceberg.catalog import Catalog
 
 
 class DropsTheRest(LedgerSource):
@@ -105,14 +103,14 @@ class IgnoresTheFence(IcebergCommitter):
 
 class TwiceWorld(CommitWorld):
     def open_committer(
-        self, job: ResolvedJob, *, run_id: str, attempt: int = 1, catalog: Catalog | None = None
+        self, job: ResolvedJob, *, run_id: str, attempt: int = 1, lost: LostAnswers | None = None
     ) -> Committer:
-        return CommitsTwice(job, Direct(catalog or open_catalog(job)), run_id=run_id, attempt=attempt)
+        return CommitsTwice(job, self.publication(job, lost), run_id=run_id, attempt=attempt)
 
 
 class UnfencedWorld(CommitWorld):
     def open_committer(
-        self, job: ResolvedJob, *, run_id: str, attempt: int = 1, catalog: Catalog | None = None
+        self, job: ResolvedJob, *, run_id: str, attempt: int = 1, lost: LostAnswers | None = None
     ) -> Committer:
-        publication = Direct(catalog or open_catalog(job))
+        publication = self.publication(job, lost)
         return IgnoresTheFence(job, publication, run_id=run_id, attempt=attempt, events=Silence())

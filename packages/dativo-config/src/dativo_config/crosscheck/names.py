@@ -1,17 +1,17 @@
-"""The names of a job: its tenant, its own, its branch, namespace and table. None leads out of the tenant's walls."""
+"""The names of a job: its tenant, its own, its branches, namespace and table. None leads out of the tenant's walls."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
+from dativo_config.crosscheck.branches import check_branches
 from dativo_config.draft import Draft
 from dativo_config.models.runner import Shared
 from dativo_config.nodes import ValuePath
 from dativo_config.problems import Problem
 from dativo_config.tenancy import check_id
 
-_REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # a branch
 _LEVEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")  # of a namespace, and a table
 _NAME_MAX_LENGTH = 128
 _OURS = "dativo."  # table properties that only dativo itself writes
@@ -22,7 +22,7 @@ def check_names(draft: Draft, *, tenant_id: str | None, shared: Shared) -> Itera
     """Every name the job gives."""
     yield from _tenant(draft, tenant_id)
     yield from _job_name(draft)
-    yield from _branches(draft, shared.branches)
+    yield from check_branches(draft, shared.branches)
     yield from _namespace(draft, shared.namespaces)
     yield from _table(draft)
     yield from _properties(draft)
@@ -56,20 +56,6 @@ def _job_name(draft: Draft) -> Iterator[Problem]:
         yield draft.problem((), f"the job's name, from its file's, {wrong}", hint="rename the file, or write name:")
 
 
-def _branches(draft: Draft, shared: Sequence[str]) -> Iterator[Problem]:
-    publish = draft.job.target.publish
-    for at, branch in (
-        (("target", "branch"), draft.job.target.branch),
-        (("target", "publish", "to"), publish and publish.to),
-    ):
-        if branch is None:
-            continue
-        if not _REFERENCE.fullmatch(branch) or ".." in branch or len(branch) > _NAME_MAX_LENGTH:
-            yield draft.problem(at, f"{draft.shown(at, branch)} is no branch name", hint="use letters, digits, _ . -")
-        elif not draft.tenant.owns(branch) and branch not in shared:
-            yield _outside(draft, at, branch, "branches")
-
-
 def _namespace(draft: Draft, shared: Sequence[str]) -> Iterator[Problem]:
     at, namespace = ("target", "namespace"), draft.job.target.namespace
     if namespace is None:
@@ -79,14 +65,9 @@ def _namespace(draft: Draft, shared: Sequence[str]) -> Iterator[Problem]:
         hint = "use letters, digits, _ and -, with dots between levels"
         yield draft.problem(at, f"{draft.shown(at, namespace)} is no namespace", hint=hint)
     elif not draft.tenant.owns(levels[0]) and not {levels[0], namespace} & set(shared):
-        yield _outside(draft, at, levels[0], "namespaces")
-
-
-def _outside(draft: Draft, at: ValuePath, name: str, kind: str) -> Problem:
-    tenant = draft.tenant.id
-    message = f"{draft.shown(at, name)} does not belong to tenant '{tenant}'"
-    hint = f"write {tenant} or {tenant}__..., or let the operator list it in runner.yaml under runner.shared.{kind}"
-    return draft.problem(at, message, hint=hint)
+        tenant, shown = draft.tenant.id, draft.shown(at, levels[0])
+        hint = f"write {tenant} or {tenant}__..., or let the operator list it under runner.shared.namespaces"
+        yield draft.problem(at, f"{shown} does not belong to tenant '{tenant}'", hint=hint)
 
 
 def _table(draft: Draft) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_v
 
 Mode = Literal["append", "merge", "replace"]
 CatalogKind = Literal["embedded", "nessie", "rest", "sql"]
+AuditLevel = Literal["manifests", "full"]
 
 
 class Model(BaseModel):
@@ -261,7 +262,7 @@ class Target(Model):
         default=None, description="How often a long run leaves a point to resume from."
     )
     publish: Publish | None = Field(default=None, description="Where the tenant's branch is merged on to.")
-    audit: Literal["manifests", "full"] = Field(
+    audit: AuditLevel = Field(
         default="manifests",
         description="How a run branch is examined before it is merged: its file lists, or every row.",
     )

@@ -12,12 +12,14 @@ from pydantic import BaseModel
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, SchemaObject
 from dativo_config.models.job import (
+    AuditLevel,
     CatalogKind,
     Checkpoint,
     Connection,
     Incremental,
     Job,
     Mode,
+    Publish,
     RateLimits,
     RetryConfig,
 )
@@ -75,6 +77,8 @@ class ResolvedTarget:
         soft_delete_column: set where `deletes` is `soft(column)`.
         target_file_bytes: size of a full data file as written to disk.
         properties: the table's own, the contract's and the overrides' merged.
+        audit: how a run branch is examined before it is merged.
+        publish: where the branch is merged on to; None: nowhere.
     """
 
     mode: Mode
@@ -91,6 +95,8 @@ class ResolvedTarget:
     on_changed_file: Literal["error", "ignore"]
     checkpoint: Checkpoint | None
     properties: Mapping[str, str]
+    audit: AuditLevel = "manifests"
+    publish: Publish | None = None
 
     @property
     def catalog(self) -> CatalogKind:

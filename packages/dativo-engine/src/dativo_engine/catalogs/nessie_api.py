@@ -16,6 +16,7 @@ import re
 import time
 import weakref
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import quote
@@ -71,17 +72,31 @@ class NessieApi:
         )
         weakref.finalize(self, self._client.close)
 
+    @cached_property
+    def _nowhere(self) -> str:
+        """Where a branch is that has no commit."""
+        return self._decode(self._ask("GET", "config"), wire.Config).no_ancestor_hash
+
     def default_branch(self) -> Branch:
         """The branch that others start from. An empty one gets a first commit, which leaves nothing in it."""
         for _ in _paced():
-            branch = self._read("trees/-", wire.OneReference).reference.branch
-            if branch.hash != self._read("config", wire.Config).no_ancestor_hash:
+            branch = self._decode(self._ask("GET", "trees/-"), wire.OneReference).reference.branch
+            if branch.hash != self._nowhere:
                 return branch
             try:
                 return self._begin(branch)
             except (CommitConflictError, CommitStateUnknownError):
                 continue  # another run was first, or it is there and nobody said so
         raise self._no_answer("the default branch got no first commit")
+
+    def tenant_branch(self, name: str) -> Branch:
+        """A branch for runs to start from and to merge into: made from the default branch where there is none."""
+        found = self.branch(name)
+        if found is not None and found.hash == self._nowhere:
+            # It was made when nothing was there yet, holds nothing, and shares no history with anything.
+            self.delete(found)
+            found = None
+        return found or self.ensure(name, self.default_branch())
 
     def branch(self, name: str) -> Branch | None:
         """A branch as it stands; None: there is none."""
@@ -94,6 +109,10 @@ class NessieApi:
         """The branches whose names begin so."""
         found = [item for page in self._pages("trees", wire.References) for item in page.references]
         return [item.branch for item in found if item.type == "BRANCH" and item.name.startswith(prefix)]
+
+    def references(self) -> list[Branch]:
+        """All branches, and tags, which are branches that do not move."""
+        return [item.branch for page in self._pages("trees", wire.References) for item in page.references]
 
     def ensure(self, name: str, start: Branch) -> Branch:
         """Make a branch at a commit of another; one that is there already is answered as it stands."""
@@ -200,9 +219,6 @@ class NessieApi:
             if not page.has_more or page.token is None:
                 return
             asked["page-token"] = page.token
-
-    def _read(self, path: str, shape: type[Answer]) -> Answer:
-        return self._decode(self._ask("GET", path), shape)
 
     def _ask(
         self,

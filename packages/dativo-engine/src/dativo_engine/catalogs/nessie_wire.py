@@ -21,6 +21,10 @@ class Branch:
     name: str
     hash: str
 
+    def at(self, commit: str) -> Branch:
+        """The branch as it was at one of its commits."""
+        return Branch(self.name, commit)
+
 
 @dataclass(frozen=True, slots=True)
 class TableState:
@@ -41,11 +45,13 @@ class Commit:
     """One commit of a branch.
 
     Attributes:
+        parent: the commit before it.
         properties: what its author noted.
         tables: those it put there, as it put them.
     """
 
     hash: str
+    parent: str
     committed_at: dt.datetime
     message: str
     properties: dict[str, str]
@@ -122,6 +128,7 @@ class LogEntry(Struct, rename="camel"):
     """One commit."""
 
     commit_meta: Meta
+    parent_commit_hash: str
     operations: tuple[Operation, ...] | None = None
 
     @property
@@ -130,7 +137,7 @@ class LogEntry(Struct, rename="camel"):
         meta = self.commit_meta
         puts = [item for item in self.operations or () if item.type == "PUT" and is_table(item.content)]
         tables = tuple(table_state(item.key, item.content or {}) for item in puts)
-        return Commit(meta.hash, meta.commit_time, meta.message, meta.properties, tables)
+        return Commit(meta.hash, self.parent_commit_hash, meta.commit_time, meta.message, meta.properties, tables)
 
 
 class Log(Page, rename="camel"):

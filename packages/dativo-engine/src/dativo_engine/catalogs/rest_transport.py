@@ -20,6 +20,7 @@ from typing_extensions import override
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
+from dativo_engine.catalogs.rest_commits import completed
 from dativo_engine.errors import AuthenticationError, ConnectionFailedError, DativoError, FatalError, RetryableError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Transport(HTTPAdapter):
     @override
     def send(self, request: PreparedRequest, *args: object, **settings: object) -> Response:
         settings["timeout"] = (CONNECT_SECONDS, READ_SECONDS)
-        response = self._send(request, settings)
+        response = self._send(completed(request) if _is_commit(request) else request, settings)
         if response.status_code in UNKNOWN_TOKEN and self._authorization.renew():
             response = self._send(self._authorization(request), settings)
         if response.status_code >= HTTPStatus.BAD_REQUEST and (error := self._refusal(request, response)):

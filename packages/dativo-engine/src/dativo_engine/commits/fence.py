@@ -89,11 +89,18 @@ Raises CommitConflictError where it must not be done any more."""
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A table after a change. `found`: the change was there already, so this call made none."""
+    """A table after a change.
+
+    Attributes:
+        found: the change was there already when it was last planned, so that try made none.
+        base, edit: what was planned last, and on what; None: nothing was, or there was no table.
+    """
 
     metadata: TableMetadata
     metadata_location: str
     found: bool
+    base: Table | None = None
+    edit: Edit | None = None
 
     @property
     def snapshot_id(self) -> int | None:
@@ -134,11 +141,13 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
         CommitStateUnknownError: the answer was lost, and what the table says now can't be read.
     """
     lost: list[Exception] = []
-    for _ in _paced():
+    last: tuple[Table | None, Edit | None] = None, None
+    for _ in paced():
         table = _load(place, lost)
         edit = plan(table)
         if edit is None:
-            return _as_found(place, table)
+            return _as_found(place, table, last)
+        last = table, edit
         change = _Change(place, table, edit)
         reach("before_commit")
         try:
@@ -154,7 +163,7 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
         else:
             reach("after_commit")
             change.drop_old_metadata(response, events)
-            return Landed(response.metadata, response.metadata_location, found=False)
+            return Landed(response.metadata, response.metadata_location, found=False, base=table, edit=edit)
     message = f"{place.name}: {TRIES} commits in a row lost against other writers"
     raise CommitConflictError(message)
 
@@ -172,14 +181,15 @@ def _load(place: Place, lost: Sequence[Exception]) -> Table | None:
     raise CommitStateUnknownError(message) from lost[0]
 
 
-def _as_found(place: Place, table: Table | None) -> Landed:
+def _as_found(place: Place, table: Table | None, last: tuple[Table | None, Edit | None]) -> Landed:
     if table is None:
         message = f"{place.name}: planned as done, but there is no table"
         raise CommitConflictError(message)
-    return Landed(table.metadata, table.metadata_location, found=True)
+    base, edit = last
+    return Landed(table.metadata, table.metadata_location, found=True, base=base, edit=edit)
 
 
-def _paced() -> Iterator[int]:
+def paced() -> Iterator[int]:
     """The tries of a commit, a random and growing pause between them."""
     for number in range(TRIES):
         if number:
@@ -231,7 +241,7 @@ class _Change:
     def commit(self) -> CommitTableResponse:
         """Ask the catalogue, once."""
         if self._base is None:
-            self._create_namespaces()
+            make_namespace(self._place.catalog, self._place.name.namespace)
         table, updates, _ = _inside(self._transaction)
         if self._same_rows:
             updates = tuple(_of_same_rows(update) for update in updates)
@@ -247,15 +257,6 @@ class _Change:
             AssertCurrentSchemaId.model_validate({"current-schema-id": metadata.current_schema_id}),
             AssertDefaultSpecId.model_validate({"default-spec-id": metadata.default_spec_id}),
         )
-
-    def _create_namespaces(self) -> None:
-        levels = self._place.name.namespace
-        for depth in range(1, len(levels) + 1):
-            if not self._place.catalog.namespace_exists(levels[:depth]):
-                try:
-                    self._place.catalog.create_namespace(levels[:depth])
-                except NamespaceAlreadyExistsError:
-                    continue
 
     def discard(self) -> None:
         """Delete the manifests of a change that certainly did not happen."""
@@ -310,6 +311,16 @@ class _NotingFileIO(FileIO):
     @override
     def delete(self, location: str | InputFile | OutputFile) -> None:
         self._io.delete(location)
+
+
+def make_namespace(catalog: Catalog, levels: tuple[str, ...]) -> None:
+    """Make a namespace and those it lies in, where they are not there."""
+    for depth in range(1, len(levels) + 1):
+        if not catalog.namespace_exists(levels[:depth]):
+            try:
+                catalog.create_namespace(levels[:depth])
+            except NamespaceAlreadyExistsError:
+                continue  # another run was first
 
 
 def _of_same_rows(update: TableUpdate) -> TableUpdate:

@@ -20,7 +20,6 @@ from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
 
-from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.files import clear_drafts
 from dativo_engine.catalogs.locations import canonical, is_local, local_path
 from dativo_engine.commits import quarantine
@@ -28,7 +27,7 @@ from dativo_engine.commits.checkpoint import Checkpoints
 from dativo_engine.commits.fence import Landed, Place, land
 from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
 from dativo_engine.commits.points import Point, reach
-from dativo_engine.commits.publication import Direct, Part, Publication
+from dativo_engine.commits.publication import Part, Publication, open_publication
 from dativo_engine.commits.stamp import standing
 from dativo_engine.commits.stamps import codec
 from dativo_engine.commits.target import Run, Target, look
@@ -62,7 +61,7 @@ def open_committer(
     """
     return IcebergCommitter(
         job,
-        Direct(open_catalog(job)),
+        open_publication(job, run_id=run_id, attempt=attempt, events=events),
         run_id=run_id,
         attempt=attempt,
         events=events,
@@ -105,7 +104,7 @@ class IcebergCommitter:
         left = Checkpoints(self._folder).load()
         keep = left.paths if left is not None else ()
         self._clear_drafts()
-        clear_leftovers(self._folder, self._places, self._storage_at, self._events, keep=keep)
+        clear_leftovers(self._folder, self._publication, self._places, self._storage_at, self._events, keep=keep)
         return {name: self._target(name).before for name in self._streams}
 
     def _clear_drafts(self) -> None:
@@ -160,11 +159,17 @@ class IcebergCommitter:
             results[name] = self._settle(name, new[name], landed)
 
         quarantines = [
-            Part(partial(self._land_quarantine, name), partial(self._settle_quarantine, name)) for name in due
+            Part(
+                name.quarantine,
+                partial(self._land_quarantine, name),
+                self._target(name.quarantine).audit,
+                partial(self._settle_quarantine, name),
+            )
+            for name in due
         ]
         points: list[Point] = ["after_quarantine", *repeat("between_tables", len(due))]
         tables = [
-            Part(partial(self._land, name, new[name], after), partial(settle, name))
+            Part(name, partial(self._land, name, new[name], after), self._target(name).audit, partial(settle, name))
             for name, after in zip(due, points, strict=False)
         ]
         reach("before_quarantine")
@@ -173,7 +178,7 @@ class IcebergCommitter:
 
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""
-        sweep(locations, self._places, self._storage_at)
+        sweep(locations, self._publication, self._places, self._storage_at)
 
     def abandon(self) -> None:
         """See `Committer.abandon`."""

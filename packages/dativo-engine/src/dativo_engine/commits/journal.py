@@ -20,8 +20,8 @@ from dativo_config.wording import counted
 from dativo_engine.catalogs.files import make_folder, sync_folder
 from dativo_engine.catalogs.locations import canonical
 from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
-from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.fence import Place
+from dativo_engine.commits.publication import Publication
 from dativo_engine.events import Events
 from dativo_engine.storage import Storage, StoredFile
 
@@ -79,21 +79,31 @@ class Journal:
 
 
 def clear_leftovers(
-    folder: Path, places: Sequence[Place], storage_at: StorageAt, events: Events, *, keep: Collection[str] = ()
+    folder: Path,
+    publication: Publication,
+    places: Sequence[Place],
+    storage_at: StorageAt,
+    events: Events,
+    *,
+    keep: Collection[str] = (),
 ) -> None:
-    """Delete the files of runs that are no more, except data files which a snapshot of the tables names.
+    """Delete the files of runs that are no more, except data files which readers of the tables may see.
 
     Args:
         keep: locations of files that a checkpoint still needs.
     """
     with _abandoned(folder) as found:
+        # First: what is not merged by the time that readers' files are looked up then never will be.
+        publication.forget({leftovers.run_id for leftovers in found})
         for leftovers in found:
             for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
                 draft.unlink(missing_ok=True)
             files = {
                 location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations
             }
-            needed = {canonical(path) for path in keep} | (_named(places) if any(files.values()) else set[str]())
+            needed = {canonical(path) for path in keep} | (
+                _named(publication, places) if any(files.values()) else set[str]()
+            )
             deleted = 0
             for location, here in files.items():
                 orphans = [file for file in here if file.upload or canonical(file.location) not in needed]
@@ -104,9 +114,9 @@ def clear_leftovers(
                 events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=deleted)
 
 
-def sweep(locations: Collection[str], places: Sequence[Place], storage_at: StorageAt) -> None:
-    """Delete these files, except those which a snapshot of the tables names."""
-    named = _named(places) if locations else set[str]()
+def sweep(locations: Collection[str], publication: Publication, places: Sequence[Place], storage_at: StorageAt) -> None:
+    """Delete these files, except those which readers of the tables may see."""
+    named = _named(publication, places) if locations else set[str]()
     gone: dict[Storage, list[str]] = {}
     for location in locations:
         if canonical(location) not in named:
@@ -115,9 +125,8 @@ def sweep(locations: Collection[str], places: Sequence[Place], storage_at: Stora
         storage.delete(files)
 
 
-def _named(places: Sequence[Place]) -> set[str]:
-    tables = [table for table in (place.load() for place in places) if table is not None]
-    return {canonical(path) for table in tables for path in referenced_paths(table.metadata, table.io)}
+def _named(publication: Publication, places: Sequence[Place]) -> set[str]:
+    return {canonical(path) for path in publication.named(places)}
 
 
 @contextmanager

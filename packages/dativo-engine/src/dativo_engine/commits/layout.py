@@ -11,7 +11,7 @@ from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from pyiceberg.io import FileIO
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table.metadata import TableMetadata, new_table_metadata
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV2
 from pyiceberg.table.sorting import SortOrder
 from pyiceberg.table.update import (
     AddPartitionSpecUpdate,
@@ -30,10 +30,7 @@ from dativo_engine.commits.schema import column_ids, contract_schema, partition_
 from dativo_engine.errors import CommitConflictError, FatalError
 from dativo_engine.interfaces import TableLayout
 
-# Version 1 can't tell which files came since; PyIceberg can't write version 3.
-FORMAT_VERSION = 2
 DEFAULT_PROPERTIES: Mapping[str, str] = {
-    "format-version": str(FORMAT_VERSION),
     "write.parquet.compression-codec": "zstd",
     "commit.manifest-merge.enabled": "true",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -63,14 +60,26 @@ class Wanted:
     column_ids: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def creation(self) -> TableMetadata:
-        """The table as it will be created, with its first snapshot."""
-        empty = partition_spec((), self.schema), sort_order((), self.schema)
-        return new_table_metadata(
-            schema=self.schema,
-            partition_spec=self.partitioning or empty[0],
-            sort_order=self.sorting or empty[1],
-            location=self.location,
-            properties={**DEFAULT_PROPERTIES, **self.all_properties(self.schema)},
+        """The table as it will be created, with its first snapshot.
+
+        In version 2: version 1 can't tell which files came since, and PyIceberg can't write version 3.
+        """
+        spec = self.partitioning or partition_spec((), self.schema)
+        order = self.sorting or sort_order((), self.schema)
+        # PyIceberg's own way to make it would number the columns anew.
+        return TableMetadataV2.model_validate(
+            {
+                "location": self.location,
+                "schemas": [self.schema],
+                "current-schema-id": self.schema.schema_id,
+                "last-column-id": self.schema.highest_field_id,
+                "partition-specs": [spec],
+                "default-spec-id": spec.spec_id,
+                "last-partition-id": spec.last_assigned_field_id,
+                "sort-orders": [order],
+                "default-sort-order-id": order.order_id,
+                "properties": {**DEFAULT_PROPERTIES, **self.all_properties(self.schema)},
+            }
         )
 
     def all_properties(self, schema: Schema) -> dict[str, str]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pyiceberg.catalog import Catalog
 
-from dativo_engine.commits.fence import Landed
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.commits.data_files import referenced_paths
+from dativo_engine.commits.fence import Landed, Place
+
+if TYPE_CHECKING:
+    from dativo_config.models.resolved import ResolvedJob, TableName
+
+    from dativo_engine.events import Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +23,16 @@ class Part:
     """What a run changes in one table.
 
     Attributes:
+        table: or the quarantine of one.
         land: makes the change in the table as a catalogue has it; None: there was nothing to change. Each call plans
             it anew, for what that catalogue shows.
+        audit: raises AuditError if what landed is not what was meant to; called where readers can't see it yet.
         settle: called once with what `land` answered, when readers see it.
     """
 
+    table: TableName
     land: Callable[[Catalog], Landed | None]
+    audit: Callable[[Landed], None]
     settle: Callable[[Landed | None], None]
 
 
@@ -33,10 +44,19 @@ class Publication(Protocol):
         """What readers see: where a run looks before it plans."""
         ...
 
+    def forget(self, runs: Collection[str]) -> None:
+        """Take away what these runs of the job, which are no more, left where readers don't look."""
+        ...
+
+    def named(self, places: Sequence[Place]) -> set[str]:
+        """The data files of tables that readers see, or may go back to."""
+        ...
+
     def publish(self, parts: Sequence[Part]) -> None:
         """Make all parts visible, in their order, each once.
 
         Raises:
+            AuditError: what the run wrote is not what it meant to write; nothing is visible.
             CommitConflictError: another run of this job was first; plan again.
             CommitStateUnknownError: the answer was lost, and nobody can be asked; the parts may be visible.
         """
@@ -49,7 +69,31 @@ class Direct:
 
     catalog: Catalog
 
+    def forget(self, runs: Collection[str]) -> None:
+        """See `Publication.forget`: there is no such place."""
+
+    def named(self, places: Sequence[Place]) -> set[str]:
+        """See `Publication.named`."""
+        tables = [table for table in (place.load() for place in places) if table is not None]
+        return {path for table in tables for path in referenced_paths(table.metadata, table.io)}
+
     def publish(self, parts: Sequence[Part]) -> None:
         """See `Publication.publish`."""
         for part in parts:
             part.settle(part.land(self.catalog))
+
+
+def open_publication(job: ResolvedJob, *, run_id: str, attempt: int, events: Events) -> Publication:
+    """The way that the job's catalogue has.
+
+    Raises:
+        AuthenticationError, ConnectionFailedError, RetryableError, FatalError: the catalogue can't be opened.
+    """
+    connection = job.target.connection
+    if connection is None or connection.nessie is None:
+        return Direct(open_catalog(job))
+    # HTTP, which other catalogues do without.
+    from dativo_engine.catalogs.nessie_api import NessieApi
+    from dativo_engine.commits.branches import Branched
+
+    return Branched(job, NessieApi(connection.nessie), run_id=run_id, attempt=attempt, events=events)

@@ -55,19 +55,19 @@ SCHEMA = Schema(
         6,
         "reasons",
         ListType(
-            10,
+            7,
             StructType(
-                NestedField(11, "column", StringType(), required=False),
-                NestedField(12, "rule", StringType(), required=False),
-                NestedField(13, "message", StringType(), required=False),
+                NestedField(8, "column", StringType(), required=False),
+                NestedField(9, "rule", StringType(), required=False),
+                NestedField(10, "message", StringType(), required=False),
             ),
             element_required=False,
         ),
         required=False,
     ),
-    NestedField(7, "record", StringType(), required=False, doc="the row as JSON, or the raw text"),
-    NestedField(8, "run_id", StringType(), required=False),
-    NestedField(9, "attempt", IntegerType(), required=False),
+    NestedField(11, "record", StringType(), required=False, doc="the row as JSON, or the raw text"),
+    NestedField(12, "run_id", StringType(), required=False),
+    NestedField(13, "attempt", IntegerType(), required=False),
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dativo_config.models.contract import PhysicalType, Property, SchemaObject
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
-from pyiceberg.schema import Schema, assign_fresh_schema_ids
+from pyiceberg.schema import Schema
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortField, SortOrder
 from pyiceberg.transforms import Transform, parse_transform
 from pyiceberg.types import (
@@ -69,10 +69,14 @@ _SORT = re.compile(
 
 
 def contract_schema(contract: SchemaObject) -> Schema:
-    """The table that a contract asks for, with the ids a new table gets: the same contract, the same ids."""
+    """The table that a contract asks for, with the ids a new table gets: the same contract, the same ids.
+
+    A column comes before those inside of it, and they come before the next one. Nessie numbers the columns of a new
+    table anew in this order, whatever they are called by the files that come with it.
+    """
     ids = itertools.count(1)
     columns = [_field(column, column.column, ids) for column in contract.properties]
-    return assign_fresh_schema_ids(Schema(*columns, identifier_field_ids=_identifier(contract, columns)))
+    return Schema(*columns, identifier_field_ids=_identifier(contract, columns))
 
 
 def column_ids(contract: SchemaObject) -> dict[str, str]:
@@ -134,12 +138,15 @@ def _type(column: Property, ids: Iterator[int]) -> IcebergType:
         case "struct":
             return StructType(*(_field(child, child.column, ids) for child in column.properties))
         case "list":
+            number = next(ids)
             element, required = _item(column.items, ids)
-            return ListType(next(ids), element, element_required=required)
+            return ListType(number, element, element_required=required)
         case "map":
+            key_number = next(ids)
             key, _ = _item(column.key, ids)
+            number = next(ids)
             value, required = _item(column.items, ids)
-            return MapType(next(ids), key, next(ids), value, value_required=required)
+            return MapType(key_number, key, number, value, value_required=required)
         case _:
             return _scalar(physical)
 

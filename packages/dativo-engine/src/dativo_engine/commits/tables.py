@@ -83,6 +83,7 @@ class TableView:
 def show(job: ResolvedJob, name: TableName) -> TableView | None:
     """One of a job's tables, or the quarantine of one; None: it does not exist yet."""
     from dativo_engine.commits.fence import Place
+    from dativo_engine.commits.past import past_of
     from dativo_engine.commits.stamp import PREFIX, standing
 
     table = Place(open_catalog(job), name).load()
@@ -107,7 +108,7 @@ def show(job: ResolvedJob, name: TableName) -> TableView | None:
         sort_order=_order(table),
         properties={key: value for key, value in metadata.properties.items() if not key.startswith(PREFIX)},
         stamp=None if text is None else json.loads(text),
-        snapshots=_snapshots(table),
+        snapshots=tuple(_snapshot(item, current=current) for item, current in past_of(job, name).snapshots()),
     )
 
 
@@ -140,14 +141,6 @@ def _call(transform: str, column: str) -> str:
         return column
     kind, _, width = transform.rstrip("]").partition("[")
     return f"{kind}({width}, {column})" if width else f"{kind}({column})"
-
-
-def _snapshots(table: Table) -> tuple[SnapshotView, ...]:
-    from pyiceberg.table.snapshots import ancestors_of
-
-    current = {snapshot.snapshot_id for snapshot in ancestors_of(table.current_snapshot(), table.metadata)}
-    newest_first = sorted(table.metadata.snapshots, key=lambda item: item.sequence_number or 0, reverse=True)
-    return tuple(_snapshot(snapshot, current=snapshot.snapshot_id in current) for snapshot in newest_first)
 
 
 def _snapshot(snapshot: Snapshot, *, current: bool) -> SnapshotView:

@@ -20,8 +20,9 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
 from dativo_engine.commits import quarantine
+from dativo_engine.commits.audit import Audit
 from dativo_engine.commits.data_files import last_sequence_number, live_entries, stored_rows, to_data_file
-from dativo_engine.commits.fence import Edit, Place
+from dativo_engine.commits.fence import Edit, Landed, Place
 from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.layout import Step, Wanted, check_unmoved, layout_of, next_step, wanted
 from dativo_engine.commits.merge import Merged
@@ -194,6 +195,25 @@ class Target:
             carried=stamps,
             properties={} if table is None else _changed(table.properties, properties),
         )
+
+    def audit(self, landed: Landed) -> None:
+        """Examine what landed, as the job asks for.
+
+        Raises:
+            AuditError: it is not what was planned.
+        """
+        job, schema, is_quarantine = self.run.job, self.stream.schema, self.name != self.stream.table
+        Audit(
+            table=self.name,
+            io=self.run.codec.io,
+            level=job.target.audit,
+            required=() if is_quarantine else tuple(item.column for item in schema.properties if item.required),
+            keys=() if is_quarantine else schema.primary_key,
+            deletes=None if self.merged is None else self.merged.deleted,
+            stamp=None if is_quarantine else (self.run.codec.key, self.run.run_id),
+            folder=job.tenant.staged_folder(job.name),
+            memory_bytes=self.run.memory_bytes,
+        ).examine(landed)
 
     def discard(self) -> None:
         """Delete what was staged, and what a merge wrote."""

@@ -19,6 +19,7 @@ from dativo_engine.commits.quarantine import Quarantine
 from dativo_engine.maintenance.compact import compact, find_groups
 from dativo_engine.maintenance.expire import Limits, expire, expired
 from dativo_engine.maintenance.orphans import Orphans, find_cursors, find_orphans
+from dativo_engine.maintenance.roots import may_delete, roots_of
 from dativo_engine.maintenance.work import Kept, Work
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def survey(job: ResolvedJob, name: TableName, kept: Kept, *, now: dt.datetime | 
     return Work(
         table=str(name),
         rejected_rows=sum(run.rows for run in quarantine.runs() if run.rejected_at < limits.quarantine),
-        snapshots=sum(len(expired(item.metadata, limits)) for item in tables),
+        snapshots=sum(len(expired(item.metadata, limits)) for item in tables if may_delete(job, item)),
         small_files=sum(len(group.tasks) for group in groups),
         into_files=None,
         orphans=sum(len(found.files) for found in orphans),
@@ -72,7 +73,7 @@ def maintain(
     quarantine = Quarantine(job, name, catalog)
     rejected = quarantine.purge(before=limits.quarantine, events=events)
     # Before compacting: a snapshot that is only now replaced may still be read.
-    snapshots = sum(expire(item, limits, events) for item in (place, quarantine.place))
+    snapshots = sum(expire(item, limits, events) for item in (place, quarantine.place) if _expires(job, item))
     compacted = compact(job, place, events)
     orphans = _orphans(job, name, catalog, limits)
     for found in orphans:
@@ -88,10 +89,20 @@ def maintain(
     )
 
 
+def _expires(job: ResolvedJob, place: Place) -> bool:
+    """Whether a table's snapshots expire by themselves. On Nessie the past is the branch's, whose commits stay."""
+    table = place.load()
+    return table is not None and job.target.catalog != "nessie" and may_delete(job, table)
+
+
 def _orphans(job: ResolvedJob, name: TableName, catalog: Catalog, limits: Limits) -> list[Orphans]:
-    places = (Place(catalog, item) for item in (name, name.quarantine))
-    tables = (found for place in places for found in find_orphans(job.tenant, place, limits))
-    return [*tables, find_cursors(job, catalog, limits)]
+    found = [(place, place.load()) for place in (Place(catalog, item) for item in (name, name.quarantine))]
+    tables = [(place, table) for place, table in found if table is not None]
+    if not all(may_delete(job, table) for _, table in tables):
+        return []
+    roots = roots_of(job, catalog, tables[0][1].io, limits)
+    orphans = (found for place, _ in tables for found in find_orphans(job.tenant, place, roots, limits))
+    return [*orphans, find_cursors(job, catalog, roots, limits)]
 
 
 def _limits(job: ResolvedJob, kept: Kept, now: dt.datetime | None) -> Limits:

@@ -17,11 +17,10 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from dativo_engine.catalogs import warehouse_location
-from dativo_engine.commits.data_files import named_files
 from dativo_engine.commits.fence import Place
 from dativo_engine.commits.journal import SUFFIX
-from dativo_engine.commits.stamp import kept_stamps
 from dativo_engine.maintenance.expire import Limits
+from dativo_engine.maintenance.roots import Roots
 from dativo_engine.storage import Storage, StoredFile, storage_of
 
 FOLDERS = ("data", "metadata")
@@ -47,38 +46,35 @@ class Orphans:
             self.storage.delete(set(self.files) & set(self.storage.find(self.folder)))
 
 
-def find_orphans(tenant: Tenant, place: Place, limits: Limits) -> list[Orphans]:
+def find_orphans(tenant: Tenant, place: Place, roots: Roots, limits: Limits) -> list[Orphans]:
     """The orphans in a table's folders."""
     table = place.load()
     if table is None:
         return []
     root, storage = _root(table), storage_of(table.io)
-    roots = {_root(other) for other in _tables(place.catalog)} - {root}
+    elsewhere = roots.folders() - {root}
     # A table `data` in a namespace of this table's name lies in this table's own folder of that name.
-    others = roots | {f"{other}/{folder}" for other in roots for folder in FOLDERS}
+    others = elsewhere | {f"{other}/{folder}" for other in elsewhere for folder in FOLDERS}
     old = {
         folder: [file for file in _old_files(storage, folder, others, limits) if _is_ours(file)]
         for folder in (f"{root}/{name}" for name in FOLDERS)
     }
     # In this order: what is staged no longer by the time it is looked up is in the table by the time that is.
     staged = _Staged(tenant) if any(old.values()) else None
-    table = place.load() if staged is not None else None
-    if staged is None or table is None:
+    if staged is None:
         return []
-    logged = (entry.metadata_file for entry in table.metadata.metadata_log)
-    named = (*named_files(table.metadata, table.io), table.metadata_location, *logged)
-    names = {PurePosixPath(path).name for path in named}
+    names = {PurePosixPath(path).name for path in roots.files(table)}
     return [
         Orphans(storage, folder, [file for file in files if file.name not in names and not staged.mentions(file.name)])
         for folder, files in old.items()
     ]
 
 
-def find_cursors(job: ResolvedJob, catalog: Catalog, limits: Limits) -> Orphans:
-    """The job's cursor objects, and probes of its warehouse, that no kept snapshot of any table names."""
+def find_cursors(job: ResolvedJob, catalog: Catalog, roots: Roots, limits: Limits) -> Orphans:
+    """The job's cursor objects, and probes of its warehouse, that no kept state of any table names."""
     storage, folder = Storage(catalog.properties), f"{warehouse_location(job)}/_dativo/{job.tenant.id}/{job.name}"
     old = list(_old_files(storage, folder, (), limits))
-    stamps = {text for table in _tables(catalog) for text in kept_stamps(table.metadata)} if old else set[str]()
+    stamps = roots.stamps() if old else set[str]()
     names = {PurePosixPath(str(json.loads(text).get("object", ""))).name for text in stamps}
     return Orphans(storage, folder, [file for file in old if file.name not in names])
 
@@ -117,11 +113,3 @@ def _is_ours(file: StoredFile) -> bool:
 
 def _root(table: Table) -> str:
     return table.metadata.location.rstrip("/")
-
-
-def _tables(catalog: Catalog, namespace: tuple[str, ...] = ()) -> Iterator[Table]:
-    """All tables of the catalogue, those in namespaces inside of namespaces too."""
-    for inner in catalog.list_namespaces(namespace):
-        for identifier in catalog.list_tables(inner):
-            yield catalog.load_table(identifier)
-        yield from _tables(catalog, inner)

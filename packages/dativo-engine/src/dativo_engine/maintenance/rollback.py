@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dativo_config.models.resolved import ResolvedJob, TableName
-from pyiceberg.table import Table
-from pyiceberg.table.refs import MAIN_BRANCH
-from pyiceberg.table.snapshots import Snapshot, ancestors_of
-from pyiceberg.table.update import SetSnapshotRefUpdate, update_table_metadata
 
-from dativo_engine.catalogs import open_catalog
-from dativo_engine.commits.fence import Edit, Place, land
+from dativo_engine.commits.past import past_of
 from dativo_engine.commits.stamp import standing
-from dativo_engine.errors import CommitConflictError, FatalError
+from dativo_engine.errors import FatalError
 from dativo_engine.events import Events
 from dativo_engine.state.mirror import Mirror
 
@@ -22,12 +17,11 @@ def earlier(job: ResolvedJob, name: TableName, steps: int) -> int:
     Raises:
         FatalError: there is no such table, or it has not so many.
     """
-    table = _existing(name, Place(open_catalog(job), name).load())
-    chain = list(ancestors_of(table.current_snapshot(), table.metadata))
+    chain = past_of(job, name).chain()
     if steps >= len(chain):
         message = f"{name}: it can go back {max(len(chain) - 1, 0)} snapshots at most, not {steps}"
         raise FatalError(message)
-    return chain[steps].snapshot_id
+    return chain[steps]
 
 
 def roll_back(job: ResolvedJob, name: TableName, snapshot_id: int, *, present: int | None, events: Events) -> None:
@@ -43,23 +37,8 @@ def roll_back(job: ResolvedJob, name: TableName, snapshot_id: int, *, present: i
         CommitConflictError: another commit came in between, or others are always faster.
         CommitStateUnknownError: the answer was lost, and the table can't be read.
     """
-
-    def plan(found: Table | None) -> Edit | None:
-        table = _existing(name, found)
-        _kept(table, snapshot_id, name)
-        if table.metadata.current_snapshot_id == snapshot_id:
-            return None
-        if table.metadata.current_snapshot_id != present:
-            message = f"{name}: another commit came meanwhile; look at `dativo table snapshots` and try again"
-            raise CommitConflictError(message)
-        update = SetSnapshotRefUpdate.model_validate(
-            {"ref-name": MAIN_BRANCH, "type": "branch", "snapshot-id": snapshot_id}
-        )
-        after = update_table_metadata(table.metadata, (update,))
-        return Edit(snapshot="none", updates=(update,), properties=standing(after))
-
-    landed = land(Place(open_catalog(job), name), plan, events)
-    text = standing(landed.metadata).get(job.tenant.stamp_property(job.name))
+    after = past_of(job, name).go_back(snapshot_id, present=present, events=events)
+    text = standing(after).get(job.tenant.stamp_property(job.name))
     if text is not None:
         Mirror(job.tenant, job.name).write({name: text})
 
@@ -70,19 +49,4 @@ def current(job: ResolvedJob, name: TableName) -> int | None:
     Raises:
         FatalError: there is no such table.
     """
-    return _existing(name, Place(open_catalog(job), name).load()).metadata.current_snapshot_id
-
-
-def _existing(name: TableName, table: Table | None) -> Table:
-    if table is None:
-        message = f"{name}: there is no such table"
-        raise FatalError(message)
-    return table
-
-
-def _kept(table: Table, snapshot_id: int, name: TableName) -> Snapshot:
-    snapshot = table.metadata.snapshot_by_id(snapshot_id)
-    if snapshot is None:
-        message = f"{name}: it has no snapshot {snapshot_id}; `dativo table snapshots` lists them"
-        raise FatalError(message)
-    return snapshot
+    return next(iter(past_of(job, name).chain()), None)

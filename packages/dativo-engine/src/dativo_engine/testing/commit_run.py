@@ -12,10 +12,6 @@ from typing import Literal
 import pyarrow as pa
 from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob, TableName
-from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitStateUnknownException
-from pyiceberg.table import CommitTableResponse, Table
-from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from dativo_engine.commits.changes import OP_COLUMN, with_op
 from dativo_engine.commits.points import VARIABLE, Point
@@ -23,7 +19,7 @@ from dativo_engine.commits.quarantine import with_run
 from dativo_engine.contracts.rejected import reject_malformed
 from dativo_engine.errors import CommitConflictError
 from dativo_engine.interfaces import CommitResult, Cursor, LateRows, Malformed, StagedFile, Stamp
-from dativo_engine.testing.commit_world import ORDERS, CommitWorld, Row
+from dativo_engine.testing.commit_world import ORDERS, CommitWorld, LostAnswers, Row
 from dativo_engine.writers.parquet import open_writer
 
 WRITER_BYTES = 32 * 1024 * 1024
@@ -38,13 +34,11 @@ class CommitRun:
     job: ResolvedJob
     run_id: str
     attempt: int = 1
-    catalog: Catalog | None = None
+    lost: LostAnswers | None = None
     late: list[LateRows] = field(default_factory=list[LateRows])
 
     def __post_init__(self) -> None:
-        self.committer = self.world.open_committer(
-            self.job, run_id=self.run_id, attempt=self.attempt, catalog=self.catalog
-        )
+        self.committer = self.world.open_committer(self.job, run_id=self.run_id, attempt=self.attempt, lost=self.lost)
         self.stamps = self.committer.last()
 
     def stage(self, rows: Sequence[Row], *, table: TableName = ORDERS, deletes: Sequence[int] = ()) -> list[StagedFile]:
@@ -145,23 +139,3 @@ def _child(world: CommitWorld, task: Task) -> None:
         run(world, task)
     except CommitConflictError:
         sys.exit(CONFLICT)
-
-
-def lose_answers(catalog: Catalog, *, before: int = 0, after: int = 0) -> Catalog:
-    """The catalogue, whose first answers get lost: `before` times with the request, then `after` times without it."""
-    commit, lost = catalog.commit_table, [before, after]
-
-    def commit_table(
-        table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
-    ) -> CommitTableResponse:
-        if lost[0]:
-            lost[0] -= 1
-            raise CommitStateUnknownException
-        answer = commit(table, requirements, updates)
-        if lost[1]:
-            lost[1] -= 1
-            raise CommitStateUnknownException
-        return answer
-
-    catalog.commit_table = commit_table  # pyright: ignore[reportAttributeAccessIssue] - this object's only
-    return catalog

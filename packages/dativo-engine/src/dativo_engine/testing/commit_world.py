@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, PhysicalType, Property, SchemaObject
@@ -13,14 +13,15 @@ from dativo_config.models.job import Connection, Job, Mode
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, ResolvedTarget, TableName
 from dativo_config.tenancy import Tenant
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.table import Table
+from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.update import TableRequirement, TableUpdate
 
 from dativo_engine.catalogs import open_catalog, warehouse_location
 from dativo_engine.catalogs.locations import canonical, file_location
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.iceberg import IcebergCommitter
-from dativo_engine.commits.publication import Direct
+from dativo_engine.commits.publication import Direct, Publication
 from dativo_engine.commits.quarantine import Quarantine
 from dativo_engine.interfaces import Committer
 from dativo_engine.storage import Storage
@@ -40,6 +41,14 @@ _SCHEMA = SchemaObject(
 )
 
 
+@dataclass(frozen=True)
+class LostAnswers:
+    """How many answers to a commit get lost: `before` times with the request, then `after` times without it."""
+
+    before: int = 0
+    after: int = 0
+
+
 class Silence:
     """Events that nobody reads."""
 
@@ -57,18 +66,26 @@ class CommitWorld:
         root: the project; the embedded catalogue and its warehouse lie in its state folder.
         connection: the catalogue; None: the embedded one.
         warehouse: where tables are created; empty: the connection's bucket, or without one the state folder.
+        branch: of catalogues that have some.
+        at_once: whether all tables of a run become visible in one moment.
     """
 
     root: Path
     connection: Connection | None = None
     warehouse: str = ""
+    branch: str = "acme"
+    at_once: ClassVar[bool] = False
 
     def open_committer(
-        self, job: ResolvedJob, *, run_id: str, attempt: int = 1, catalog: Catalog | None = None
+        self, job: ResolvedJob, *, run_id: str, attempt: int = 1, lost: LostAnswers | None = None
     ) -> Committer:
-        """The committer under test."""
-        publication = Direct(catalog or open_catalog(job))
-        return IcebergCommitter(job, publication, run_id=run_id, attempt=attempt, events=Silence())
+        """The committer under test; `lost`: what its catalogue answers is lost now and then."""
+        return IcebergCommitter(job, self.publication(job, lost), run_id=run_id, attempt=attempt, events=Silence())
+
+    def publication(self, job: ResolvedJob, lost: LostAnswers | None) -> Publication:
+        """How the runs of this world become visible: table by table."""
+        catalog = open_catalog(job)
+        return Direct(catalog if lost is None else lose_answers(catalog, lost))
 
     def job(
         self, *, name: str = "orders_job", mode: Mode = "append", tables: Sequence[TableName] = (ORDERS,)
@@ -125,7 +142,7 @@ class CommitWorld:
         """Data files that no snapshot names, uploads nobody finished, and what jobs noted of their staged files."""
         job = self.job()
         names = [table for name in (ORDERS, CUSTOMERS) for table in (name, name.quarantine)]
-        named = {path for name in names for path in self._named(name)}
+        named = {path for name in names for path in self.named(name)}
         staged = file_location(job.tenant.staged_folder("any").parent)
         storage = Storage(open_catalog(job).properties)
         files = {file for folder in (warehouse_location(job), staged) for file in storage.find(folder)}
@@ -142,7 +159,8 @@ class CommitWorld:
         stamp = self.open_committer(job, run_id="look").last()[name]
         return None if stamp is None or name.table not in stamp.cursors else stamp.cursors[name.table].value["at"]
 
-    def _named(self, name: TableName) -> set[str]:
+    def named(self, name: TableName) -> set[str]:
+        """The data files of a table that readers may see, at any time in its past."""
         table = self.table(name)
         return set() if table is None else {canonical(path) for path in referenced_paths(table.metadata, table.io)}
 
@@ -152,7 +170,7 @@ class CommitWorld:
             mode=mode,
             mode_reason="the conformance kit says so",
             connection=self.connection,
-            branch="acme",
+            branch=self.branch,
             warehouse=self.warehouse or (store.location if store else ""),
             partitioning=(),
             sort_order=(),
@@ -164,3 +182,23 @@ class CommitWorld:
             checkpoint=None,
             properties={},
         )
+
+
+def lose_answers(catalog: Catalog, lost: LostAnswers) -> Catalog:
+    """The catalogue, whose first answers get lost."""
+    commit, left = catalog.commit_table, [lost.before, lost.after]
+
+    def commit_table(
+        table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        if left[0]:
+            left[0] -= 1
+            raise CommitStateUnknownException
+        answer = commit(table, requirements, updates)
+        if left[1]:
+            left[1] -= 1
+            raise CommitStateUnknownException
+        return answer
+
+    catalog.commit_table = commit_table  # pyright: ignore[reportAttributeAccessIssue] - this object's only
+    return catalog

@@ -1,0 +1,175 @@
+"""Write, audit, publish: a run changes its tables on a branch of its own, and one merge shows all of them.
+
+    branch   from where the tenant's branch is now
+    land     every part on the run's branch, where nobody competes
+    audit    what landed there
+    merge    into the tenant's branch, as one commit; the run's branch is deleted
+
+The merge is the fence: Nessie refuses it if a table that the run changed was changed on the tenant's branch since the
+run's branch was made. Then the run begins anew on a new branch; its parts, planned again on what is there now, say
+whether they still may land. A merge whose answer was lost is resolved by asking Nessie what of the run's branch is not
+on the tenant's yet. Asking again for a merge that was applied applies nothing, so a request on its way does no harm.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dativo_config.tenancy import parse_run_branch
+from pyiceberg.catalog import Catalog
+
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.nessie_wire import Branch
+from dativo_engine.commits.fence import LOST_ANSWERS, TRIES, Landed, Place, make_namespace, paced
+from dativo_engine.commits.points import reach
+from dativo_engine.commits.publication import Part
+from dativo_engine.commits.reachable import KEPT, files_of, states
+from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, DativoError
+
+if TYPE_CHECKING:
+    from dativo_config.models.resolved import ResolvedJob
+
+    from dativo_engine.catalogs.nessie_api import NessieApi
+    from dativo_engine.events import Events
+
+# What merges note of the run that asked for them.
+RUN = "dativo.run"
+
+
+class Branched:
+    """All parts in one merge. See `publication.Publication`."""
+
+    def __init__(self, job: ResolvedJob, api: NessieApi, *, run_id: str, attempt: int, events: Events) -> None:
+        self._job = job
+        self._api = api
+        self._run_id = run_id
+        self._attempt = attempt
+        self._events = events
+        api.tenant_branch(job.target.branch)
+        self._catalog = open_catalog(job)
+
+    @property
+    def catalog(self) -> Catalog:
+        """See `Publication.catalog`: the tenant's branch."""
+        return self._catalog
+
+    def publish(self, parts: Sequence[Part]) -> None:
+        """See `Publication.publish`."""
+        # Made on two branches, one namespace would be two, and the second merge refused.
+        for namespace in dict.fromkeys(part.table.namespace for part in parts):
+            make_namespace(self.catalog, namespace)
+        for turn in paced():
+            base = self._api.tenant_branch(self._job.target.branch)
+            with self._run_branch(base, turn + 1) as branch:
+                if self._publish_on(branch, base, parts):
+                    return
+        message = f"branch {self._job.target.branch}: {TRIES} merges in a row lost against other writers"
+        raise CommitConflictError(message)
+
+    def _publish_on(self, branch: str, base: Branch, parts: Sequence[Part]) -> bool:
+        """Land the parts on a branch and merge it. False: a table moved meanwhile, and nothing was merged."""
+        catalog = open_catalog(self._job, branch=branch)
+        landed = [part.land(catalog) for part in parts]
+        tip = self._api.branch(branch)
+        if tip is None:
+            message = f"branch {branch} was deleted while the run wrote on it"
+            raise CommitConflictError(message)
+        if tip.hash != base.hash:
+            for part, state in zip(parts, landed, strict=True):
+                self._audit(part, state)
+            reach("before_merge")
+            if not self._merge(tip, base):
+                return False
+            reach("after_merge")
+        for part, state in zip(parts, landed, strict=True):
+            part.settle(state)
+        return True
+
+    def _audit(self, part: Part, landed: Landed | None) -> None:
+        if landed is not None:
+            part.audit(landed)
+
+    @contextmanager
+    def _run_branch(self, base: Branch, turn: int) -> Generator[str]:
+        """A branch of the run's own, deleted at the end unless what became of its merge is not known."""
+        name = self._job.tenant.run_branch(self._job.name, self._run_id, self._attempt, turn)
+        made = self._api.ensure(name, base)
+        if made.hash != base.hash:
+            # An orchestrator gave this attempt's name to one that was killed.
+            self._drop(name)
+            self._api.ensure(name, base)
+        reach("after_branch")
+        try:
+            yield name
+        except CommitStateUnknownError:
+            raise
+        except BaseException:
+            self._drop(name)
+            raise
+        else:
+            self._drop(name)
+
+    def _merge(self, tip: Branch, base: Branch) -> bool:
+        """Merge the run's branch. False: refused, because a table moved."""
+        message = f"Run {self._run_id} of job {self._job.name}"
+        noted = {RUN: f"{self._job.tenant.id}/{self._job.name}/{self._run_id}/{self._attempt}"}
+        lost: CommitStateUnknownError | None = None
+        try:
+            for _ in range(LOST_ANSWERS):
+                try:
+                    self._api.merge(tip, base, message=message, properties=noted)
+                except CommitStateUnknownError as error:
+                    lost = error
+                    told = f"Nessie's answer to the merge of {tip.name} was lost, looking whether it happened"
+                    self._events.emit("commit_answer_lost", told, level="WARNING", error=str(error))
+                    if not self._is_merged(tip, base, error):
+                        continue
+                return True
+        except CommitConflictError as error:
+            told = f"{base.name}: another commit was first, trying again on top of it"
+            self._events.emit("commit_retry", told, level="DEBUG", error=str(error))
+            return False
+        message = f"Nessie's answers to the merge of {tip.name} were lost, {LOST_ANSWERS} times; the last time: {lost}"
+        raise CommitStateUnknownError(message) from lost
+
+    def _is_merged(self, tip: Branch, base: Branch, lost: CommitStateUnknownError) -> bool:
+        try:
+            return not self._api.unmerged(tip, base)
+        except CommitConflictError:
+            raise
+        except DativoError as error:
+            message = f"Nessie's answer to the merge of {tip.name} was lost, and it can't be asked now: {error}"
+            raise CommitStateUnknownError(message) from lost
+
+    def forget(self, runs: Collection[str]) -> None:
+        """See `Publication.forget`."""
+        oldest = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2 * self._job.timeout_seconds)
+        for branch in self._api.branches(self._job.tenant.run_branches(self._job.name)):
+            run = parse_run_branch(branch.name)
+            if run is not None and (run.run_id in runs or (run.begun_at is not None and run.begun_at < oldest)):
+                self._drop(branch.name)
+
+    def named(self, places: Sequence[Place]) -> set[str]:
+        """See `Publication.named`."""
+        tables = [table for place in places if (table := place.load()) is not None]
+        head = self._api.branch(self._job.target.branch)
+        if not tables or head is None:
+            return set()
+        keys = {place.identifier for place in places}
+        since = dt.datetime.now(dt.UTC) - KEPT
+        return files_of(states(self._api, [head], since=since, wanted=lambda state: state.key in keys), tables[0].io)
+
+    def _drop(self, name: str) -> None:
+        """Delete a run branch. What the run did is done: a branch that stays is told, and the next run's to delete."""
+        try:
+            branch = self._api.branch(name)
+            if branch is None or self._api.delete(branch):
+                return
+            reason = "someone writes on it"
+        except DativoError as error:
+            reason = str(error)
+        message = f"The run branch {name} stays until the next run: {reason}"
+        self._events.emit("run_branch_kept", message, level="WARNING", branch=name)
