@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -146,12 +147,38 @@ def test_credentials_are_in_every_request(
 def test_a_redirect_to_another_host_is_followed_without_credentials(serve: Serve, client: MakeClient) -> None:
     other = serve(lambda asked: Reply([1]))
     server = serve(lambda asked: Reply({}, 302, {"Location": f"{other.url}/copy?signed=1"}))
+    own = Request("items", headers={"X-Own": KEY})
     for auth in (bearer(KEY), header("X-Key", KEY), query("key", KEY)):
-        answer = client(server, auth=auth, headers={"Account": "a"}).fetch(LIST)
+        answer = client(server, auth=auth, headers={"Account": "a"}).fetch(own)
         assert json.loads(answer.body) == [1]
+    assert server.asked[-1].headers["x-own"] == KEY
     for asked in other.asked:
         assert asked.params == {"signed": "1"}
-        assert not {"authorization", "x-key", "account"} & set(asked.headers)
+        assert not {"authorization", "x-key", "account", "x-own"} & set(asked.headers)
+
+
+def test_a_link_to_another_host_is_followed_without_credentials(serve: Serve, client: MakeClient) -> None:
+    other = serve(lambda asked: Reply([1]))
+    asking = client(serve(lambda asked: Reply([])), auth=bearer(KEY), headers={"Account": "a"})
+    asking.fetch(Request(f"{other.url}/page2", headers={"X-Own": KEY}))
+    assert not {"authorization", "account", "x-own"} & set(other.asked[0].headers)
+
+
+def test_nothing_is_posted_to_where_another_host_redirects(serve: Serve, client: MakeClient) -> None:
+    other = serve(lambda asked: Reply([1]))
+    server = serve(lambda asked: Reply({}, 307, {"Location": f"{other.url}/elsewhere"}))
+    with pytest.raises(FatalError, match="which nothing is posted to"):
+        client(server).fetch(Request("search", method="POST", json={"key": KEY}))
+    assert other.asked == []
+
+
+@pytest.mark.parametrize("key", ["sk_secret\nline", "sk_secret-ö"])
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(
+    serve: Serve, client: MakeClient, key: str
+) -> None:
+    with pytest.raises(FatalError, match=r"a header holds a line end.*check source\.credentials") as raised:
+        client(serve(lambda asked: Reply([])), auth=bearer(key)).fetch(LIST)
+    assert "sk_secret" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_redirect_on_the_same_host_keeps_the_credentials(serve: Serve, client: MakeClient) -> None:

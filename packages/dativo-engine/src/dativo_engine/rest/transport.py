@@ -23,6 +23,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TLS_MISTAKES = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "HANDSHAKE_FAILURE", "UNSUPPORTED_PROTOCOL")
+_BAD_HEADER = "a header holds a line end, or letters that HTTP has no place for"
 # Where clouds give out their machines' own credentials, beside the link-local addresses.
 _METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
 
@@ -72,29 +73,56 @@ class Transport:
             MalformedAnswerError: the answer is no HTTP.
             FatalError: TLS, too many redirects, a forbidden host, too large an answer.
         """
-        url = self._target(request).copy_merge_params(request.params)
+        url = target = self._target(request).copy_merge_params(request.params)
         asked = _asked(request, url)
         method = request.method
         for _ in range(MAX_REDIRECTS + 1):
-            carried = credentials if credentials and self._is_own(url) else Credentials()
-            built = self._http.build_request(
-                method,
-                url.copy_merge_params(carried.params) if carried.params else url,
-                headers={**(self._service.headers if self._is_own(url) else {}), **request.headers, **carried.headers},
-                content=msgspec.json.encode(request.json) if request.json is not None and method == "POST" else None,
-                data=request.form if method == "POST" else None,
-            )
-            if request.json is not None:
-                built.headers["Content-Type"] = "application/json"
+            built = self._built(request, method, url, self._carried(request, credentials, url, target), asked)
             answer = self._exchange(built, asked)
             location = answer.headers.get("location", "")
             if answer.status not in _REDIRECTS or not location:
                 return answer
+            url, left = _url(urljoin(str(url), location), f"{asked}: its redirect"), url
             if answer.status not in _KEEPS_METHOD:
                 method = "GET"
-            url = _url(urljoin(str(url), location), f"{asked}: its redirect")
+            elif method == "POST" and _origin(url) != _origin(left):
+                message = (
+                    f"{asked}: redirected to {url.host}, which nothing is posted to; set that address if it is right"
+                )
+                raise FatalError(message)
         message = f"{asked}: more than {MAX_REDIRECTS} redirects; check {self._service.base_url_setting}"
         raise FatalError(message)
+
+    def _carried(
+        self, request: Request, credentials: Credentials | None, url: httpx.URL, target: httpx.URL
+    ) -> Credentials:
+        """What goes along to a URL that a redirect may have led to.
+
+        Headers may hold keys, whoever set them: they are for the service's own host. A token server is asked without
+        credentials; what the request itself carries is for that server.
+        """
+        if credentials is None:
+            return Credentials(request.headers) if _origin(url) == _origin(target) else Credentials()
+        if _origin(url) != _origin(self._base):
+            return Credentials()
+        return Credentials({**self._service.headers, **request.headers, **credentials.headers}, credentials.params)
+
+    def _built(self, request: Request, method: str, url: httpx.URL, carried: Credentials, asked: str) -> httpx.Request:
+        posts = method == "POST"
+        try:
+            built = self._http.build_request(
+                method,
+                url.copy_merge_params(carried.params) if carried.params else url,
+                headers=carried.headers,
+                content=msgspec.json.encode(request.json) if posts and request.json is not None else None,
+                data=request.form if posts else None,
+            )
+        except UnicodeEncodeError:
+            # Its message would show the header.
+            raise FatalError(f"{asked}: {_BAD_HEADER}; check {self._service.setting}") from None
+        if posts and request.json is not None:
+            built.headers["Content-Type"] = "application/json"
+        return built
 
     def _exchange(self, built: httpx.Request, asked: str) -> Answer:
         _refuse_metadata(built.url.host, asked)
@@ -130,19 +158,15 @@ class Transport:
             return url.copy_with(scheme="https", port=self._base.port)
         return url
 
-    def _is_own(self, url: httpx.URL) -> bool:
-        """Whether the URL is on the service's own host, where its credentials may go."""
-        return (url.host, url.scheme, _port(url)) == (self._base.host, self._base.scheme, _port(self._base))
-
     @contextmanager
     def _told(self, asked: str, url: httpx.URL) -> Generator[None]:
         """Turn httpx's errors into ours, naming host and port and never a query."""
         at = f"{url.host}:{_port(url)}"
         try:
             yield
-        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            message = f"{asked}: not a request that can be sent: {error}; check {self._service.base_url_setting}"
-            raise FatalError(message) from error
+        except httpx.LocalProtocolError:
+            # Its message would show the header.
+            raise FatalError(f"{asked}: {_BAD_HEADER}; check {self._service.setting}") from None
         except (httpx.RemoteProtocolError, httpx.ReadError) as error:
             message = f"{asked}: {at} hung up before the answer was complete: {_cause(error)}"
             raise ConnectionFailedError(message) from error
@@ -190,6 +214,10 @@ def _url(text: str, where: str) -> httpx.URL:
         message = f"{where}: {shown(text)!r} is not a URL of a server; it begins with https:// or http://"
         raise FatalError(message)
     return url
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, _port(url)
 
 
 def _port(url: httpx.URL) -> int | None:

@@ -40,6 +40,7 @@ class Changes:
 
     Attributes:
         column: the cursor field, in the source's naming.
+        columns: all that the contract has.
         type: what the contract says it is.
         last: its greatest value so far; None: none was seen.
         hashes: of the records that have it.
@@ -47,6 +48,7 @@ class Changes:
     """
 
     column: str
+    columns: frozenset[str]
     type: pa.DataType
     start: Scalar | None
     last: Scalar | None
@@ -64,8 +66,9 @@ class Changes:
             FatalError: the cursor is another source's, or of another type than the contract's.
         """
         column, kind = _column(stream)
+        columns = frozenset(reading_schema(stream.schema).names)
         if cursor is None or "value" not in cursor.value:
-            return cls(column, kind, None, None, set(), frozenset())
+            return cls(column, columns, kind, None, None, set(), frozenset())
         value, hashes = cursor.value["value"], cast("Sequence[str]", cursor.value.get("hashes", ()))
         try:
             start = pa.scalar(str(value), TEXT).cast(kind)
@@ -75,7 +78,7 @@ class Changes:
                 f"{stream.cursor_field} is; see `dativo state show`, and `dativo state reset`"
             )
             raise FatalError(message) from error
-        return cls(column, kind, start, start, set(hashes), frozenset(() if keeps_known else hashes))
+        return cls(column, columns, kind, start, start, set(hashes), frozenset(() if keeps_known else hashes))
 
     def take(self, batch: Batch) -> Batch:
         """The batch without the records that the last run had, and with where the stream stands after it."""
@@ -117,12 +120,16 @@ class Changes:
             return None
         seen = [
             row
-            for row, hashed in zip(rows.to_pylist(), _hashes(records.take(rows)), strict=True)
+            for row, hashed in zip(rows.to_pylist(), _hashes(self._told(records).take(rows)), strict=True)
             if hashed in self.known
         ]
         if not seen:
             return None
         return pc.invert(pc.is_in(pa.array(range(records.num_rows), pa.int64()), pa.array(seen, pa.int64())))
+
+    def _told(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns that the contract has: the others may come as another type with the next run."""
+        return records.select([name for name in records.schema.names if name in self.columns])
 
     def _advance(self, records: pa.RecordBatch, values: pa.Array[Scalar]) -> None:
         greatest = pc.max(values)
@@ -132,7 +139,7 @@ class Changes:
             self.last, self.hashes = greatest, set()
         if pc.equal(greatest, self.last).as_py() and len(self.hashes) <= MOST_HASHES:
             rows = pc.indices_nonzero(pc.fill_null(pc.equal(values, greatest), fill_value=False))
-            self.hashes.update(_hashes(records.take(rows[: MOST_HASHES + 1])))
+            self.hashes.update(_hashes(self._told(records).take(rows[: MOST_HASHES + 1])))
 
 
 def asking_for_changes(

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _MISSING = frozenset({404, 410})
 
-
 Asking: TypeAlias = Callable[[Request], Request]
 
 
@@ -77,12 +76,14 @@ def _children(
         calls = (partial(begin, record, page) for page in above for record in page.records)
         with closing(in_order(calls, width=options.concurrency)) as begun:
             for request, page, record in begun:
+                if page.answer.status in _MISSING:
+                    continue
                 with closing(following_pages(client, request, page, paginator, read=read)) as others:
                     yield from (_with_parent(it, record, parent) for it in chain([page], others))
 
 
 def _unless_missing(read: Callable[[Answer], Page], answer: Answer) -> Page:
-    """A parent that is gone, or never had such a list, has an empty one."""
+    """A parent that is gone, or never had such a list, has no records."""
     return Page(answer, (), msgspec.Raw(b"{}")) if answer.status in _MISSING else read(answer)
 
 

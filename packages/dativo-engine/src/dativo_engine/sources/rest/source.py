@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import urlsplit
 
@@ -62,18 +62,7 @@ class RestSource:
 
     def plan(self, starts: Mapping[str, Cursor | None]) -> Plan:
         """One split per stream: a page is only found from the page before it."""
-        return _Plan(self, starts)
-
-    def splits(self, starts: Mapping[str, Cursor | None]) -> Iterator[Split]:
-        """The streams in the job's order, each known by how its list begins."""
-        for name, stream in self._streams.items():
-            start = starts.get(name) if self._settings.incremental is not None else None
-            asking = self._asking(name, self._changes(stream, start))
-            with self._client() as client:
-                page = first_page(client, self._options, name, asking=asking)
-            self._begun = (name, page)
-            payload = {"start": dict(start.value)} if start is not None else {}
-            yield Split(name, (name,), _identity(page), payload=payload)
+        return _Plan(self._splits(starts), tuple(starts))
 
     def read(self, split: Split) -> Iterator[Batch]:
         """One stream's records, from the page on that the plan has seen a moment ago."""
@@ -90,6 +79,17 @@ class RestSource:
                 first=first if name == stream.name else None,
             )
             yield from one_ahead(batches, interrupt=client.close)
+
+    def _splits(self, starts: Mapping[str, Cursor | None]) -> Iterator[Split]:
+        """The streams in the job's order, each known by how its list begins."""
+        for name, stream in self._streams.items():
+            start = starts.get(name) if self._settings.incremental is not None else None
+            asking = self._asking(name, self._changes(stream, start))
+            with self._client() as client:
+                page = first_page(client, self._options, name, asking=asking)
+            self._begun = (name, page)
+            payload = {"start": dict(start.value)} if start is not None else {}
+            yield Split(name, (name,), _identity(page), payload=payload)
 
     def _batches(
         self, client: Client, stream: StreamSettings, *, start: Cursor | None, first: Page | None
@@ -132,17 +132,13 @@ class RestSource:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    source: RestSource
-    starts: Mapping[str, Cursor | None]
-    splits: Iterator[Split] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "splits", self.source.splits(self.starts))
+    splits: Iterable[Split]
+    streams: Sequence[str]
 
     @property
     def ends(self) -> Mapping[str, Cursor | None]:
         """Each stream's last batch says where it stands."""
-        return dict.fromkeys(self.starts)
+        return dict.fromkeys(self.streams)
 
     def close(self, committed: Mapping[str, Cursor] | None) -> None:
         """There is nothing to confirm: the API keeps no state of ours."""
