@@ -57,7 +57,7 @@ def test_a_job_has_an_asset_job_in_its_tenants_pool(project: Project):
 
     job = definitions.resolve_job_def("ACME__MORE_ORDERS")
     assert job.tags["dativo/tenant"] == "acme"
-    assert job.tags["dativo/environment"] == "prod"
+    assert (job.tags["dativo/environment"], job.tags["dativo/domain"]) == ("prod", "shop")
     # Four attempts of a minute, and 1 + 2 + 4 seconds between them, jittered.
     assert job.tags["dagster/max_runtime"] == "248"
     (assets,) = [

@@ -84,7 +84,7 @@ def test_a_tick_starts_a_run_with_the_schedules_tags(project: Project, instance:
 
     (request,) = due(project, instance).runs
 
-    kept = {"team": "orders", "dagster/priority": "3", "dagster_backfill": "x", "dativo/schedule": "acme_orders"}
+    kept = {"team": "orders", "dagster/priority": "3", "dagster_backfill": "x", "dativo/schedule": "acme orders"}
     assert kept.items() <= request.tags.items()
 
 
@@ -92,7 +92,7 @@ def test_a_tick_starts_a_run_with_the_schedules_tags(project: Project, instance:
 def test_a_schedule_whose_run_is_not_over_skips_its_tick(
     project: Project, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
 ):
-    start_run(instance, "acme_orders", status)
+    start_run(instance, "acme orders", status)
 
     tick = due(project, instance)
 
@@ -101,8 +101,8 @@ def test_a_schedule_whose_run_is_not_over_skips_its_tick(
 
 
 def test_runs_that_are_over_and_runs_of_others_do_not_count(project: Project, instance: dg.DagsterInstance):
-    start_run(instance, "acme_orders", dg.DagsterRunStatus.FAILURE)
-    start_run(instance, "acme_other", dg.DagsterRunStatus.STARTED)
+    start_run(instance, "acme orders", dg.DagsterRunStatus.FAILURE)
+    start_run(instance, "acme other", dg.DagsterRunStatus.STARTED)
 
     assert due(project, instance).runs
 
@@ -110,7 +110,7 @@ def test_runs_that_are_over_and_runs_of_others_do_not_count(project: Project, in
 def test_a_schedule_may_queue_behind_its_own_run(project: Project, instance: dg.DagsterInstance):
     project.schedules[0]["overlap"] = "queue"
     project.write_runner()
-    start_run(instance, "acme_orders", dg.DagsterRunStatus.STARTED)
+    start_run(instance, "acme orders", dg.DagsterRunStatus.STARTED)
 
     assert due(project, instance).runs
 
@@ -122,9 +122,9 @@ def test_a_schedule_may_have_as_many_runs_as_it_says_and_its_tenant_allows(
     project.settings["concurrency_per_tenant"] = 2
     project.write_runner()
 
-    start_run(instance, "acme_orders", dg.DagsterRunStatus.STARTED)
+    start_run(instance, "acme orders", dg.DagsterRunStatus.STARTED)
     assert due(project, instance).runs
-    start_run(instance, "acme_orders", dg.DagsterRunStatus.STARTED)
+    start_run(instance, "acme orders", dg.DagsterRunStatus.STARTED)
     assert not due(project, instance).runs
 
 

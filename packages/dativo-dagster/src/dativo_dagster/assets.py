@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import dagster as dg
+from dativo_config.models.contract import Contract
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_engine.results import RunOptions
 from dativo_engine.urls import public_name
@@ -73,7 +74,7 @@ def _table_spec(wiring: Wiring, table: TableName, key: dg.AssetKey) -> dg.AssetS
         tags={
             TENANT_TAG: job.tenant.id,
             JOB_TAG: job.name,
-            **_labels(job, table),
+            **labels(job, contract),
             **{tag_key(tag): "" for tag in (*contract.tags, *schema.tags)},
         },
         metadata={
@@ -86,9 +87,8 @@ def _table_spec(wiring: Wiring, table: TableName, key: dg.AssetKey) -> dg.AssetS
     )
 
 
-def _labels(job: ResolvedJob, table: TableName) -> dict[str, str]:
-    """What job and contract say of an asset in single words."""
-    contract = next(stream.contract for stream in job.streams if stream.table == table)
+def labels(job: ResolvedJob, contract: Contract) -> dict[str, str]:
+    """What job and contract say of tables and runs in single words, as tags."""
     said = {
         "environment": job.job.environment,
         "status": contract.status,

@@ -9,7 +9,7 @@ import dagster as dg
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.retry import retry_policy
 
-from dativo_dagster.assets import JOB_TAG, TENANT_TAG
+from dativo_dagster.assets import JOB_TAG, TENANT_TAG, labels
 from dativo_dagster.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def asset_job(wiring: Wiring, *, default_retries: int) -> UnresolvedAssetJobDefi
         tags={
             TENANT_TAG: job.tenant.id,
             JOB_TAG: job.name,
-            **({"dativo/environment": job.job.environment} if job.job.environment else {}),
+            **labels(job, job.streams[0].contract),  # a job has one contract
             dg.MAX_RUNTIME_SECONDS_TAG: str(longest_run_seconds(job, default_retries=default_retries)),
         },
     )

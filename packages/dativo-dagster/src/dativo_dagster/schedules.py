@@ -40,7 +40,7 @@ class Timetable:
     @property
     def tags(self) -> dict[str, str]:
         """What every run of the schedule is labelled with."""
-        return {**{tag_key(key): value for key, value in self.schedule.tags.items()}, SCHEDULE_TAG: self.name}
+        return {**{tag_key(key): value for key, value in self.schedule.tags.items()}, SCHEDULE_TAG: self.schedule.name}
 
     def answer(self, due: datetime, instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
         """What the tick that was due at a time does: start a run, or say why not."""
@@ -49,7 +49,9 @@ class Timetable:
             since = f"{due:%Y-%m-%d %H:%M:%S} UTC"
             return dg.SkipReason(f"{schedule.name}: missed at {since}, and catch_up is none; it runs when next due")
         if schedule.overlap == "skip":
-            unfinished = instance.get_runs_count(dg.RunsFilter(tags={SCHEDULE_TAG: self.name}, statuses=UNFINISHED))
+            unfinished = instance.get_runs_count(
+                dg.RunsFilter(tags={SCHEDULE_TAG: self.schedule.name}, statuses=UNFINISHED)
+            )
             if unfinished >= self.most_runs:
                 return dg.SkipReason(
                     f"{schedule.name}: {unfinished} of {self.most_runs} runs are not over, and overlap is skip"

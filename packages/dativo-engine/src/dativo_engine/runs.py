@@ -102,6 +102,7 @@ class _Run:
         self._only_attempt = only_attempt
         self._attempt = only_attempt or 1
         self._retry_in: float | None = None
+        self._reached = False
         self._tally = Tally()
         self._began = time.monotonic()
 
@@ -178,7 +179,8 @@ class _Run:
         from dativo_engine.pipeline import load
 
         findings = infrastructure.validate(self._job)
-        if self._attempt == 1:
+        if not self._reached:
+            self._reached = True
             reached = {finding.part: finding.target for finding in findings}
             notes = {finding.part: finding.note for finding in findings if finding.note}
             told = "".join(f"; {part}: {note}" for part, note in notes.items())

@@ -10,13 +10,14 @@ import yaml
 from dativo_config.models.runner import Runner
 from dativo_engine.errors import FatalError
 
+from dativo_dagster.assets import TENANT_TAG
+from dativo_dagster.schedules import SCHEDULE_TAG
 from dativo_dagster.service.settings import CODE_LOCATION
 
 Yaml: TypeAlias = "str | int | bool | list[Yaml] | Mapping[str, Yaml]"
 
 POSTGRES_URL = "DATIVO_DAGSTER_POSTGRES_URL"
 MARK = "# Written by `dativo start`, at every start."
-TENANT_TAG = "dativo/tenant"
 # Runs that died with their process, as opposed to those that failed: those are tried again step by step.
 _DIED_RUN_RETRIES = 3
 _DAYS_OF_TICKS = 30
@@ -51,7 +52,13 @@ def _instance(runner: Runner, *, postgres: bool) -> Mapping[str, Yaml]:
                         "key": TENANT_TAG,
                         "value": {"applyLimitPerUniqueValue": True},
                         "limit": limits.concurrency_per_tenant,
-                    }
+                    },
+                    # Runs of a schedule that queue up behind each other; where its ticks are skipped, none do.
+                    *(
+                        {"key": SCHEDULE_TAG, "value": schedule.name, "limit": schedule.max_concurrent_runs}
+                        for schedule in limits.schedules
+                        if schedule.overlap == "queue" and schedule.max_concurrent_runs < limits.concurrency_per_tenant
+                    ),
                 ],
             },
             # Runs that the UI puts together ("Materialize all") carry no tag; their assets have their tenant's pool.
