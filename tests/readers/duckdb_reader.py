@@ -6,13 +6,14 @@ from pathlib import Path
 
 import duckdb
 import duckdb_extension_avro
+import duckdb_extension_httpfs
 import duckdb_extension_iceberg
 
 from tests.readers.pyiceberg_reader import is_simple
 from tests.readers.view import Figures, TableView, view
 
 # In the order in which they need each other; of the version of the DuckDB that is installed.
-EXTENSIONS = {"avro": duckdb_extension_avro, "iceberg": duckdb_extension_iceberg}
+EXTENSIONS = {"avro": duckdb_extension_avro, "httpfs": duckdb_extension_httpfs, "iceberg": duckdb_extension_iceberg}
 
 
 def connect() -> duckdb.DuckDBPyConnection:

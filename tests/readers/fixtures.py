@@ -10,6 +10,7 @@ import pytest
 from tests.readers import spark_reader as spark
 from tests.readers.duckdb_reader import DuckDBReader
 from tests.readers.pyiceberg_reader import PyIcebergReader
+from tests.readers.spark_reader import SparkReader
 from tests.readers.view import Reader
 
 REQUIRE_SERVICES = os.environ.get("DATIVO_REQUIRE_SERVICES") == "1"
@@ -35,7 +36,7 @@ def pyiceberg_reader() -> Reader:
 
 
 @pytest.fixture(scope="session")
-def spark_reader() -> Iterator[Reader]:
+def spark_reader() -> Iterator[SparkReader]:
     """PySpark 3.5 with the Iceberg runtime; skips on a machine without, unless DATIVO_REQUIRE_SERVICES=1."""
     if reason := spark.missing():
         (pytest.fail if REQUIRE_SERVICES else pytest.skip)(reason)

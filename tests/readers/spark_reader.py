@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,9 @@ from tests.readers.view import Figures, TableView, view
 from tools.services import maven
 
 ICEBERG_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.12.0"
+# What it needs besides for tables in S3.
+AWS_BUNDLE = "org.apache.iceberg:iceberg-aws-bundle:1.12.0"
+JARS = (ICEBERG_RUNTIME, AWS_BUNDLE)
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Spark asks the name service for the machine's own name, which not every machine or container has there.
 LOOPBACK = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
@@ -40,7 +43,7 @@ def running_spark() -> Generator[SparkReader]:
         tempfile.TemporaryDirectory(prefix="spark-reader-") as folder,
         (Path(folder) / "spark.log").open("w+b") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.readers.spark_process", str(maven.jar(ICEBERG_RUNTIME))],
+            [sys.executable, "-m", "tests.readers.spark_process", ",".join(str(maven.jar(name)) for name in JARS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -67,16 +70,27 @@ class SparkReader:
 
     def read(self, metadata_location: str) -> TableView:
         """See `Reader.read`. Spark has no type `time`, so no tables with such a column."""
+        out = self._out()
+        self._ask({"table": str(_as_path_table(metadata_location, out)), "out": str(out)})
+        table = pq.read_table(out / "rows")
+        statistics = {folder.name: _figures(folder) for folder in (out / "statistics").iterdir()}
+        return view(table.to_pylist(), table.column_names, statistics)
+
+    def sql(self, statement: str, settings: Mapping[str, str]) -> list[dict[str, object]]:
+        """The rows of a statement, with Spark's settings of the catalogues that it names."""
+        out = self._out()
+        self._ask({"sql": statement, "settings": dict(settings), "out": str(out)})
+        return pq.read_table(out / "rows").to_pylist()
+
+    def _out(self) -> Path:
         self._requests += 1
-        out = self._folder / str(self._requests)
-        request = {"table": str(_as_path_table(metadata_location, out)), "out": str(out)}
+        return self._folder / str(self._requests)
+
+    def _ask(self, request: Mapping[str, object]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         self.wait()
-        table = pq.read_table(out / "rows")
-        statistics = {folder.name: _figures(folder) for folder in (out / "statistics").iterdir()}
-        return view(table.to_pylist(), table.column_names, statistics)
 
     def wait(self) -> None:
         """Wait until Spark has answered.
