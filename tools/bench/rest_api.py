@@ -28,6 +28,7 @@ from tools.bench.rest_peers import LIMITS, SIZES, Peers, complete
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTRACT = REPOSITORY / "tools" / "bench" / "rest_contract.yaml"
 FEW = 10_000
+MEMORY_LIMIT = "400m"
 JOB = """\
 tenant_id: bench
 source_connector: rest
@@ -110,7 +111,11 @@ class Bench:
         shutil.rmtree(self.work / "state", ignore_errors=True)
         (self.work / "jobs" / "bench" / "customers.yaml").write_text(JOB.format(url=url))
         command = [str(Path(sys.executable).with_name("dativo")), "run", "--json", "--config"]
-        taken = measure([*command, "jobs/bench/customers.yaml"], folder=self.work, environment=dict(os.environ))
+        taken = measure(
+            [*command, "jobs/bench/customers.yaml"],
+            folder=self.work,
+            environment={**os.environ, "DATIVO_MEMORY_LIMIT": MEMORY_LIMIT},
+        )
         return complete(taken, json.loads(taken.stdout)["rows_read"], url)
 
 
@@ -188,7 +193,8 @@ def report(taken: Mapping[str, Taken], most: Measurement, *, ceiling: float, rec
     how = (
         f"The API is a double that answers at once from prepared bytes, {ceiling:,.0f} records a second to a client "
         "that throws them away. CPU is the client's whole process tree's; per record: that of many records less that "
-        "of few. dativo reads, checks every cell against the contract, writes Iceberg and commits. `dlt, load` writes "
+        f"of few. dativo (with `DATIVO_MEMORY_LIMIT={MEMORY_LIMIT}`) reads, checks every cell against the contract, "
+        "writes Iceberg and commits. `dlt, load` writes "
         "Parquet files without checks; `dlt, read` makes dlt's records and lets them go. Airbyte's source writes its "
         "records to stdout, for another program to load."
     )
