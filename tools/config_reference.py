@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
 
+from dativo_config.modelpaths import inner_blocks
 from dativo_config.models.asset import FlatAsset
 from dativo_config.models.connector import ConnectorSpec, Recipe
 from dativo_config.models.job import Job
@@ -65,42 +66,38 @@ def connector(spec: ConnectorSpec) -> Iterator[str]:
         strategies = ", ".join(f"`{strategy}`" for strategy in spec.incremental_strategies)
         yield f"`source.incremental.strategy`: {strategies}.\n"
     blocks = {"options": spec.options, "connection": spec.connection, "credentials": spec.credentials}
-    told: set[type[BaseModel]] = set()
     for block, model in blocks.items():
         if model is not None:
-            yield from sections(model, f"source.{block}", frozenset(), told)
+            place = f"source.{block}"
+            for where, inner in ((place, model), *inner_blocks(model, place)):
+                yield from table(inner, where)
 
 
-def sections(
-    model: type[BaseModel], place: str, refused: frozenset[str], told: set[type[BaseModel]] | None = None
-) -> Iterator[str]:
-    """A model's table, then those of the blocks inside it. What is in `told` already is not told again."""
+def sections(model: type[BaseModel], place: str, refused: frozenset[str]) -> Iterator[str]:
+    """A model's table, then those of the blocks inside it."""
+    yield from table(model, place, refused)
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        path = f"{place}.{key}" if place else key
+        if path.replace("[]", ".*") not in refused:
+            for inner, marker in models_in(field.annotation):
+                yield from sections(inner, path + marker, refused)
+
+
+def table(model: type[BaseModel], place: str, refused: frozenset[str] = frozenset()) -> Iterator[str]:
+    """A block's heading and its fields."""
     if place:
-        yield f"### `{place}`{kind(model) if told is not None else ''}\n"
+        yield f"### `{place}`\n"
     yield (model.__doc__ or "").strip().split("\n")[0] + "\n"
     yield "| field | type | default | meaning |\n|---|---|---|---|"
-    blocks: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
         key = field.alias or name
         path = f"{place}.{key}" if place else key
         if path.replace("[]", ".*") in refused:
             yield f"| `{key}` | {shown_type(field)} | | *Not available in this version.* |"
-            continue
-        yield f"| `{key}` | {shown_type(field)} | {shown_default(field)} | {field.description} |"
-        blocks += [(path + marker, inner) for inner, marker in models_in(field.annotation)]
+        else:
+            yield f"| `{key}` | {shown_type(field)} | {shown_default(field)} | {field.description} |"
     yield ""
-    for path, inner in blocks:
-        if told is None or inner not in told:
-            if told is not None:
-                told.add(inner)
-            yield from sections(inner, path, refused, told)
-
-
-def kind(model: type[BaseModel]) -> str:
-    """What tells a block from the others that may stand in its place; empty: nothing else may."""
-    field = model.model_fields.get("type")
-    choices = get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
-    return f" with `type: {choices[0]}`" if len(choices) == 1 else ""
 
 
 def shown_type(field: FieldInfo) -> str:
@@ -137,14 +134,12 @@ def shown_default(field: FieldInfo) -> str:
 
 
 def models_in(annotation: object) -> Iterator[tuple[type[BaseModel], str]]:
-    """The blocks in a type, with `[]` for those that stand in a list, `.<name>` in a map."""
+    """The blocks in a type, with `[]` for those that stand in a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, ""
-    origin = get_origin(annotation)
-    mark = "[]" if origin is list else ".<name>" if origin is dict else ""
     for argument in get_args(annotation):
         for inner, marker in models_in(argument):
-            yield inner, mark + marker
+            yield inner, "[]" + marker if get_origin(annotation) is list else marker
 
 
 if __name__ == "__main__":

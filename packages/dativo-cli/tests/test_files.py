@@ -130,6 +130,9 @@ def test_connectors_list_their_options_with_type_default_and_meaning(project: Pr
     assert delimiter["description"]
     assert delimiter["required"] is False
     assert "delimiter" in project.dativo("connectors", "csv").out
+    described = project.dativo("connectors", "rest").out
+    assert "source.options.paginator, type: link_header" in described
+    assert "records_path" in described
     assert "did you mean 'csv'?" in project.dativo("connectors", "cvs").err
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -25,6 +25,41 @@ def belongs_to(model: type[BaseModel], key: str) -> str:
     """The only block in which a misplaced key is known; empty: there is none, or more than one."""
     places = [place for place, inner in _blocks(model, "", 3) if key in _fields(inner)]
     return places[0] if len(places) == 1 else ""
+
+
+def inner_blocks(model: type[BaseModel], place: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    """The blocks inside a model, each once: where a file writes them, and the model of each.
+
+    `[]` stands for an entry of a list, `.<name>` for one of a map; of several blocks that may stand in one place each
+    comes with the `type` that chooses it.
+    """
+    told: set[type[BaseModel]] = {model}
+    waiting = [(place, model)]
+    while waiting:
+        here, outer = waiting.pop(0)
+        for name, field in outer.model_fields.items():
+            for mark, inner in _marked_models_in(field.annotation):
+                if inner not in told:
+                    told.add(inner)
+                    where = f"{here}.{field.alias or name}{mark}"
+                    waiting.append((where, inner))
+                    yield where + _kind(inner), inner
+
+
+def _kind(model: type[BaseModel]) -> str:
+    field = model.model_fields.get("type")
+    choices = get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
+    return f", type: {choices[0]}" if len(choices) == 1 else ""
+
+
+def _marked_models_in(annotation: object) -> Iterator[tuple[str, type[BaseModel]]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield "", annotation
+    origin = get_origin(annotation)
+    mark = "[]" if origin is list else ".<name>" if origin is dict else ""
+    for argument in get_args(annotation):
+        for inner_mark, model in _marked_models_in(argument):
+            yield mark + inner_mark, model
 
 
 def _fields(model: type[BaseModel]) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 import click
+from dativo_config.modelpaths import inner_blocks
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.problems import closest
 from dativo_engine.connectors import specs
@@ -60,12 +61,20 @@ def _show(screen: Screen, spec: ConnectorSpec) -> None:
         ]
     )
     for block in BLOCKS:
-        options = list(_options(getattr(spec, block)))
-        if options:
-            screen.line()
-            screen.line(f"source.{block}", STRONG)
-            rows = [(item["name"], item["type"], _default(item), item["description"]) for item in options]
-            screen.table(["name", "type", "default", "meaning"], rows)
+        model: type[BaseModel] | None = getattr(spec, block)
+        if model is not None:
+            place = f"source.{block}"
+            for where, inner in ((place, model), *inner_blocks(model, place)):
+                _show_block(screen, where, inner)
+
+
+def _show_block(screen: Screen, place: str, model: type[BaseModel]) -> None:
+    options = list(_options(model))
+    if options:
+        screen.line()
+        screen.line(place, STRONG)
+        rows = [(item["name"], item["type"], _default(item), item["description"]) for item in options]
+        screen.table(["name", "type", "default", "meaning"], rows)
 
 
 def _default(option: dict[str, Json]) -> str:
