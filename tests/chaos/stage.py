@@ -179,15 +179,7 @@ class Stage:
         tables = {name: self.tables.rows(name) for name in self.tables.metadata() if not name.endswith("__rejected")}
         job = load([self.root / CONFIG], specs()).jobs[0]
         rejected = [row for shown in quarantines(job) for batch in shown.rows() for row in batch.to_pylist()]
-        return Sight(tables, sorted(map(self._told, rejected)))
-
-    def _told(self, rejected: Mapping[str, Any]) -> str:
-        """A rejected row, without what differs between two histories that are otherwise the same."""
-        if not self.scene.resumes:
-            return str({name: value for name, value in rejected.items() if name not in OF_THE_RUN})
-        # A key that a resumed run meets again is found by the staged row, which does not say where it was read.
-        rules = sorted((reason["column"], reason["rule"]) for reason in rejected["reasons"])
-        return f"{rejected['stream']} {rejected['record']} {rules}"
+        return Sight(tables, sorted(map(_told, rejected)))
 
     @property
     def _state(self) -> Path:
@@ -198,6 +190,11 @@ class Stage:
             path = self._data / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+
+
+def _told(rejected: Mapping[str, Any]) -> str:
+    """A rejected row, without what differs between two histories that are otherwise the same."""
+    return str({name: value for name, value in rejected.items() if name not in OF_THE_RUN})
 
 
 def _named_files(table: StaticTable) -> set[str]:
