@@ -5,14 +5,12 @@ Nothing is imported here that `dativo --help` does not need: a command's module 
 
 from __future__ import annotations
 
-import atexit
-import gc
-import os
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 import click
+from dativo_engine.process import tune_process
 
 from dativo_cli.options import debug_option, example
 from dativo_cli.screen import Screen
@@ -113,7 +111,7 @@ def dativo(ctx: click.Context) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; answers the exit code: 0 done, 1 some rows rejected, 2 failure."""
-    _tune_process()
+    tune_process()
     screen = Screen()
     try:
         answer = dativo.main(arguments, prog_name="dativo", standalone_mode=False, obj=screen)
@@ -126,13 +124,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         return answer if isinstance(answer, int) else 0
     return FAILURE
-
-
-def _tune_process() -> None:
-    """Set what the process would otherwise pay for in every run, before it imports what reads the settings."""
-    # Importing makes some hundred thousand objects that stay; looking through them for garbage takes a quarter of a
-    # second while they come, and another at the end. Rows live in Arrow's memory, no business of the collector.
-    gc.set_threshold(100_000)
-    atexit.register(gc.freeze)
-    # NumPy's linear algebra, which nothing here calls, would start threads that wait for work by spinning.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

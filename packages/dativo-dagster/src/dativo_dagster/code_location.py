@@ -7,12 +7,14 @@ The project is found as `dativo` finds it: `DATIVO_HOME`, else the current folde
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
 import dagster as dg
 from dativo_config.load import LoadSettings
 from dativo_config.project import find_root, open_project
+from dativo_engine.process import tune_process
 
 from dativo_dagster.definitions import build_definitions
 from dativo_dagster.logs import json_lines
@@ -20,6 +22,8 @@ from dativo_dagster.service.leash import end_with_service
 
 # Every process that runs a job imports this module, and started by a service it must not outlive it.
 end_with_service(os.environ)
+if multiprocessing.parent_process() is not None:
+    tune_process()  # a run's own
 
 
 @dg.definitions
