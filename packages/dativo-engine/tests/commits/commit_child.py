@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -11,8 +12,11 @@ from pathlib import Path
 
 from commit_support import ORDERS, Rows, Run, make_job
 from dativo_config.models.job import Mode
+from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.commits.points import VARIABLE
 from dativo_engine.errors import CommitConflictError
+from dativo_engine.storage import Storage
+from dativo_engine.storage.upload import PART_BYTES, PARTS_ON_THE_WAY
 
 CONFLICT = 3
 PRELOAD = ["dativo_engine.commits.iceberg", "dativo_engine.catalogs.embedded", "pyiceberg.io.pyarrow", "pytest"]
@@ -39,6 +43,24 @@ def start(task: Task) -> ForkServerProcess:
     process = context.Process(target=run_task, args=(task,))
     process.start()
     return process
+
+
+def start_uploading(job: ResolvedJob, run_id: str) -> ForkServerProcess:
+    """A run of a job that is killed while it uploads a data file, of which parts are there already."""
+    process = multiprocessing.get_context("forkserver").Process(target=_upload, args=(job, run_id))
+    process.start()
+    return process
+
+
+def _upload(job: ResolvedJob, run_id: str) -> None:
+    run = Run(job, run_id)
+    run.committer.last()
+    layout = run.committer.layout(ORDERS)
+    file = Storage(layout.io_properties).create(f"{layout.location}/data/{run_id}-00000.parquet")
+    # With so many the first has to be there before the last is taken.
+    for _ in range(PARTS_ON_THE_WAY + 1):
+        file.sink.write(bytes(PART_BYTES))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_task(task: Task) -> None:

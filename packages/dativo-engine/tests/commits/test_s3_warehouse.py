@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import uuid
 from pathlib import Path
 
 import pytest
+from commit_child import start_uploading
 from commit_support import ORDERS, Events, Run, cursor_of, load, make_job, stored, stored_rows
 from dativo_config.models.job import Connection, Mode, ObjectStore
 from dativo_config.models.resolved import ResolvedJob
@@ -115,6 +117,17 @@ def test_what_nothing_names_goes_and_what_is_young_or_staged_stays(job: Resolved
     assert not files(job) & {*lost, begun}
     assert notes in files(job)
     living.publish(at=2)
+    assert stored_rows(job) == [(1, "x"), (2, "x")]
+
+
+def test_an_upload_that_a_kill_cut_short_is_aborted_by_the_next_run(job: ResolvedJob) -> None:
+    load(job, "r1", [(1, "x")], at=1)
+    killed = start_uploading(job, "r2")
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    assert [file.name for file in storage_of(job).find(warehouse_location(job)) if file.upload] == ["r2-00000.parquet"]
+    load(job, "r3", [(2, "x")], at=2)
+    assert not [file for file in storage_of(job).find(warehouse_location(job)) if file.upload]
     assert stored_rows(job) == [(1, "x"), (2, "x")]
 
 
