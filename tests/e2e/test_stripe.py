@@ -117,7 +117,7 @@ def test_what_a_job_reads_is_told_before_it_runs(example: Example) -> None:
     assert "API version 2026-10-28.endive" in explained.stdout
     assert "deleted" in explained.stdout
     assert checked.exit_code == 0, checked.stderr
-    assert "API version 2026-10-28.endive, test mode, secret key" in checked.stdout
+    assert "API version 2026-10-28.endive, test mode" in checked.stdout
     assert "Customer 0" in example.project.dativo("preview", "--config", JOB).stdout
 
 
@@ -149,6 +149,18 @@ def test_a_created_object_that_is_edited_is_missed_with_created_and_explain_says
     explained = example.project.dativo("explain", "--config", JOB)
 
     assert "changes and deletions of objects that were read before are missed" in explained.stdout
+
+
+def test_append_takes_no_changes(example: Example) -> None:
+    job = example.project.root / JOB
+    job.write_text(job.read_text().replace("mode: merge", "mode: append"))
+
+    found = example.project.dativo("validate")
+
+    assert found.exit_code == 2
+    assert (
+        "append can't apply the changes and deletions that the strategy 'events' reads" in found.stdout + found.stderr
+    )
 
 
 def test_an_object_that_stripe_does_not_have_is_a_problem_of_the_file(example: Example) -> None:

@@ -270,9 +270,20 @@ def test_what_a_job_reads_is_described_without_its_key() -> None:
         assert SPEC.describe is not None
         return ", ".join(SPEC.describe(options, StripeCredentials.model_validate({"api_key": key})))
 
-    assert told(TEST_KEY) == f"API version {API_VERSION}, test mode, secret key, connected account acct_shop"
-    assert "live mode, restricted key" in told("rk_live_51abcdef")
-    assert "mode as the key has it" in told("${secret:stripe_api_key}")
+    assert told(TEST_KEY) == f"API version {API_VERSION}, test mode, connected account acct_shop"
+    assert "live mode" in told("rk_live_51abcdef")
+    assert "test or live mode as the key has it" in told("${secret:stripe_api_key}")
+
+
+def test_a_key_of_another_mode_does_not_go_on_where_one_left_off(copy: Copy) -> None:
+    make(copy, 1)
+    copy.run()
+
+    with pytest.raises(FatalError, match=r"so far is of test mode, and source.credentials.api_key is for live mode"):
+        replace(copy, key=LIVE_KEY).run()
+    copy.fake.account("acct_shop")
+    with pytest.raises(FatalError, match="is for test mode of acct_shop"):
+        replace(copy, options={"account": "acct_shop"}).run()
 
 
 def test_a_missing_permission_is_named(copy: Copy) -> None:

@@ -125,16 +125,15 @@ def test_the_copy_ends_as_what_is_at_stripe_laws(
         for key, item in final(copy, stream).items()
     }
     assert copy.rows == expected
-    assert len(copy.read) == len(set(copy.read))
+    # A coupon that was made again under its id is told by the feed and by the list.
+    assert stream == "coupons" or len(copy.read) == len(set(copy.read))
     copy.run()
     assert (copy.read, copy.gone) == ([], [])
 
 
 @given(parts=HISTORIES, page_size=st.integers(1, 5))
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_members_of_lists_end_as_in_the_source_laws(
-    begin: Begin, parts: Sequence[Sequence[Act]], page_size: int
-) -> None:
+def test_members_of_lists_end_as_at_stripe_laws(begin: Begin, parts: Sequence[Sequence[Act]], page_size: int) -> None:
     copy, history = begin("subscription_items", parts, page_size=page_size)
     copy.columns = ("id", "quantity")
     while history.parts:

@@ -53,6 +53,9 @@ def _append(draft: Draft) -> Iterator[Problem]:
         message = "append without source.incremental adds every row again on each run"
         hint = "write replace, add source.incremental, or say target.append_full: true if that is meant"
         yield draft.problem(_MODE, message, hint=hint)
+    if draft.incremental and draft.spec and draft.incremental.strategy in draft.spec.revising_strategies:
+        message = f"append can't apply the changes and deletions that the strategy '{draft.incremental.strategy}' reads"
+        yield draft.problem(_MODE, message, hint="use merge")
     if draft.incremental and draft.incremental.lookback_days:
         at = ("source", "incremental", "lookback_days")
         message = "with append, reading the last days again would add their rows a second time"

@@ -26,6 +26,7 @@ class ConnectorSpec:
         inputs: which list of the job names the streams: `objects`, `files`, `tables` or `sheets`.
         objects: what `source.objects` may name; empty: what the service has.
         incremental_strategies: what `incremental.strategy` may be, the default first; empty: full reads only.
+        revising_strategies: those of them by which rows come again, changed or deleted: not for append.
         incremental_notes: strategy -> what a run reads by it, as `dativo explain` tells it.
         describe: from options and credentials, whose secrets may still be references, what a job reads, for `dativo
             explain` and `dativo check`: versions, accounts, never a secret.
@@ -51,6 +52,7 @@ class ConnectorSpec:
     inputs: Literal["objects", "files", "tables", "sheets", ""] = "files"
     objects: tuple[str, ...] = ()
     incremental_strategies: tuple[str, ...] = ()
+    revising_strategies: tuple[str, ...] = ()
     incremental_notes: dict[str, str] = field(default_factory=dict[str, str])
     describe: Callable[[BaseModel | None, BaseModel | None], tuple[str, ...]] | None = None
     cursor_field: tuple[str, ...] = ()

@@ -71,6 +71,7 @@ SPEC = ConnectorSpec(
     credentials=HubSpotCredentials,
     inputs="objects",
     incremental_strategies=(MODIFIED,),
+    revising_strategies=(MODIFIED,),
     reports_deletes=True,
     capabilities=("remote",),
     natural_key=dict.fromkeys(OBJECTS, ("id",)),

@@ -90,10 +90,15 @@ class Changes:
 
     def _settle(self, events: Sequence[Event], *, unsure_until: int) -> Changed:
         """What became of the objects of some events, which stand the newest first."""
-        histories: dict[Head, list[Event]] = {}
+        created: dict[str, int] = {}
+        histories: dict[str, list[Event]] = {}
         for event in events:
-            histories.setdefault(_subject(event), []).append(event)
-        due = {head.id: history for head, history in histories.items() if not self._is_left_to_list(head, history)}
+            head = msgspec.json.decode(event.data.object, type=Head)
+            created.setdefault(head.id, head.created)
+            histories.setdefault(head.id, []).append(event)
+        due = {
+            key: history for key, history in histories.items() if not self._is_left_to_list(key, created[key], history)
+        }
         now = self._ask([key for key, history in due.items() if not self._is_sure(key, history, unsure_until)])
         gone: list[str] = []
         records: list[msgspec.Raw] = []
@@ -110,15 +115,15 @@ class Changes:
         self._remember(histories)
         return Changed(gone, records)
 
-    def _is_left_to_list(self, head: Head, history: Sequence[Event]) -> bool:
+    def _is_left_to_list(self, key: str, created: int, history: Sequence[Event]) -> bool:
         """Whether the list tells what the object is now: it is new, and there as far as is known."""
-        if self.listed is None or head.created < self.listed.since or any(self._is_gone(event) for event in history):
+        if self.listed is None or created < self.listed.since or any(self._is_gone(event) for event in history):
             return False
-        was_read = head.id in self.listed.seen
+        was_read = key in self.listed.seen
         if was_read and self.stream.within:
             return False  # the list does not tell which members it has lost
         if was_read:
-            self.touched.add(head.id)
+            self.touched.add(key)
         return True
 
     def _is_sure(self, key: str, history: Sequence[Event], unsure_until: int) -> bool:
@@ -141,9 +146,9 @@ class Changes:
     def _is_gone(self, event: Event) -> bool:
         return event.type in self.stream.gone
 
-    def _remember(self, histories: Mapping[Head, Sequence[Event]]) -> None:
+    def _remember(self, histories: Mapping[str, Sequence[Event]]) -> None:
         """Which objects had an event a moment before the next window begins."""
-        last = {head.id: history[0].created for head, history in histories.items()}
+        last = {key: history[0].created for key, history in histories.items()}
         latest = max(last.values())
         both = {**self._recent, **last}
         self._recent = {key: created for key, created in both.items() if created > latest - OVERLAP_SECONDS}
@@ -167,17 +172,13 @@ def windows(read: ReadFeed, since: int, until: int | None = None, *, most_bytes:
         if not listed.has_more:
             yield events
             return
-        until = until or events[0].created + 1
-        after, read_seconds = events[-1].id, max(until - events[-1].created, 1)
-        if until - since > 1 and size / read_seconds * (until - since) > most_bytes:
+        after, until = events[-1].id, until or events[0].created + 1
+        expected = size * (until - since) / max(until - events[-1].created, 1)
+        if until - since > 1 and size > most_bytes // 8 and expected > most_bytes:
             break
     middle = (since + until) // 2
     yield from windows(read, since, middle, most_bytes=most_bytes)
     yield from windows(read, middle, until, most_bytes=most_bytes)
-
-
-def _subject(event: Event) -> Head:
-    return msgspec.json.decode(event.data.object, type=Head)
 
 
 def _members_gone(stream: StripeObject, history: Sequence[Event], now: Sequence[msgspec.Raw]) -> list[str]:

@@ -53,12 +53,14 @@ class Standing:
     """A stream's cursor.
 
     Attributes:
+        realm: the mode and the connected account that were read; empty: not known.
         objects: the list itself; None: it can't be asked for by `created`.
         events: the feed; None: it is not followed.
         checked: when the feed was last followed, by Stripe's clock. Where nothing happens it moves by days only, so
             that runs that find nothing leave the cursor as it is.
     """
 
+    realm: str
     objects: Reached | None
     events: Reached | None
     checked: int
@@ -66,16 +68,18 @@ class Standing:
     def after(self, objects: Reached | None, events: Reached | None, *, now: int) -> Standing:
         """Where the stream stands after a run that began at `now`."""
         moved = (objects, events) != (self.objects, self.events) or now - self.checked >= _DAY_SECONDS
-        return Standing(objects, events, now if moved else self.checked)
+        return Standing(self.realm, objects, events, now if moved else self.checked)
 
     def cursor(self) -> Cursor:
         """As the stamp keeps it."""
-        return Cursor({"objects": _json(self.objects), "events": _json(self.events), "checked": self.checked})
+        reached = {"objects": _json(self.objects), "events": _json(self.events)}
+        return Cursor({"realm": self.realm, **reached, "checked": self.checked})
 
     @classmethod
     def of(cls, value: Mapping[str, JsonValue]) -> Standing:
         """A cursor's value, read again."""
-        return cls(_reached(value["objects"]), _reached(value["events"]), cast("int", value["checked"]))
+        objects, events = _reached(value["objects"]), _reached(value["events"])
+        return cls(str(value["realm"]), objects, events, cast("int", value["checked"]))
 
 
 def _json(reached: Reached | None) -> JsonValue:

@@ -47,6 +47,7 @@ class Reading:
 
     Attributes:
         api_version: what objects are read in.
+        realm: the mode and account that are read.
         now: when the run began, by Stripe's clock.
     """
 
@@ -56,6 +57,7 @@ class Reading:
     schema: SchemaObject | None
     way: Way
     api_version: str
+    realm: str
     now: int
     memory_bytes: int
     _reader: JsonReader = field(init=False)
@@ -69,7 +71,8 @@ class Reading:
         objects = _Follower(Reached())
         yield from self._batches(objects.watch(self.api.newest_first(self.stream)))
         if self.way.by_events or self.way.by_created:
-            yield self._end(Standing(objects.reached if self.way.by_created else None, events, self.now))
+            listed = objects.reached if self.way.by_created else None
+            yield self._end(Standing(self.realm, listed, events, self.now))
 
     def sample(self) -> Sequence[msgspec.Raw]:
         """Some records as Stripe writes them."""

@@ -21,7 +21,7 @@ from dativo_engine.sources.stripe.api import Api, Listed, server_time
 from dativo_engine.sources.stripe.cursor import Standing
 from dativo_engine.sources.stripe.objects import OBJECTS, StripeObject
 from dativo_engine.sources.stripe.reading import Reading, Way
-from dativo_engine.sources.stripe.spec import CREATED, EVENTS, StripeCredentials, StripeOptions
+from dativo_engine.sources.stripe.spec import CREATED, EVENTS, StripeCredentials, StripeOptions, mode_of
 from dativo_engine.sources.stripe.types import proposed
 
 # The feed reaches thirty days back; one hour is for reading it.
@@ -109,6 +109,12 @@ class StripeSource:
         if cursor is None or not (way.by_events or way.by_created):
             return None
         start = _standing(name, cursor)
+        if start.realm and self._realm and start.realm != self._realm:
+            message = (
+                f"{name}: what was read so far is of {start.realm}, and source.credentials.api_key is for "
+                f"{self._realm}; write to another table, or begin again with `dativo run --full-refresh`"
+            )
+            raise FatalError(message)
         if (way.by_events and start.events is None) or (way.by_created and start.objects is None):
             return None
         if way.by_events and now - start.checked > FEED_REACHES_SECONDS:
@@ -122,6 +128,14 @@ class StripeSource:
             )
             return None
         return replace(start, events=start.events if way.by_events else None)
+
+    @property
+    def _realm(self) -> str:
+        """Whose objects are read, as people say it; empty: the key does not tell."""
+        credentials = self._settings.credentials
+        mode = mode_of(credentials) if isinstance(credentials, StripeCredentials) else ""
+        account = f" of {self._options.account}" if self._options.account else ""
+        return f"{mode} mode{account}" if mode else ""
 
     def _way(self, name: str) -> Way:
         stream, incremental = self._stream(name), self._settings.incremental
@@ -152,6 +166,7 @@ class StripeSource:
             self._schemas[name],
             way,
             self._options.api_version,
+            self._realm,
             now,
             self._settings.memory_bytes,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from dativo_config.models.connector import ConnectorSpec
@@ -50,18 +51,17 @@ def describe(options: BaseModel | None, credentials: BaseModel | None) -> tuple[
     chosen = options if isinstance(options, StripeOptions) else StripeOptions()
     told = [f"API version {chosen.api_version}"]
     if isinstance(credentials, StripeCredentials):
-        told.append(_mode(credentials.api_key.get_secret_value()))
+        mode = mode_of(credentials)
+        told.append(f"{mode} mode" if mode else "test or live mode as the key has it")
     if chosen.account:
         told.append(f"connected account {chosen.account}")
     return tuple(told)
 
 
-def _mode(key: str) -> str:
-    kind, _, rest = key.partition("_")
-    mode = rest.partition("_")[0]
-    if kind not in ("sk", "rk") or mode not in ("test", "live"):
-        return "mode as the key has it"
-    return f"{mode} mode, {'restricted' if kind == 'rk' else 'secret'} key"
+def mode_of(credentials: StripeCredentials) -> str:
+    """Whose objects a key reads, real ones or a test's: `live` or `test`; empty: its form does not tell."""
+    found = re.match(r"[a-z]+_(test|live)_", credentials.api_key.get_secret_value())
+    return found[1] if found else ""
 
 
 SPEC = ConnectorSpec(
@@ -73,6 +73,7 @@ SPEC = ConnectorSpec(
     inputs="objects",
     objects=tuple(OBJECTS),
     incremental_strategies=(EVENTS, CREATED),
+    revising_strategies=(EVENTS,),
     incremental_notes={
         EVENTS: "new objects, and those that the events feed says were changed or deleted",
         CREATED: "new objects only: changes and deletions of objects that were read before are missed",
