@@ -110,24 +110,19 @@ class Transport(HTTPAdapter):
         return self._refusal_of_any(request, status, said)
 
     def _refusal_of_any(self, request: PreparedRequest, status: int, said: str) -> DativoError | None:
-        setting = self._server.setting
+        server, setting, answer = self._server, self._server.setting, f"({status}: {said})"
+        credentials = f"{setting}.{server.credentials}"
         if status in UNKNOWN_TOKEN:
-            return AuthenticationError(
-                f"{self._server} refuses the credentials ({status}: {said}); check {setting}.{self._server.credentials}"
-            )
+            return AuthenticationError(f"{server} refuses the credentials {answer}; check {credentials}")
         if status == HTTPStatus.FORBIDDEN:
-            return AuthenticationError(
-                f"{self._server} forbids it ({status}: {said}); check what the credentials may do"
-            )
+            return AuthenticationError(f"{server} forbids it {answer}; check {credentials}, and what it may do")
         if status >= OUT_OF_ORDER or status == HTTPStatus.TOO_MANY_REQUESTS:
-            return RetryableError(f"{self._server} is out of order ({status}): {said}")
+            return RetryableError(f"{server} is out of order {answer}")
         if CONFIG.fullmatch(request.path_url.partition("?")[0]):
-            return FatalError(
-                f"{self._server} has no such catalogue ({status}: {said}); check {setting}.uri and warehouse"
-            )
+            return FatalError(f"{server} has no such catalogue {answer}; check {setting}.uri and {setting}.warehouse")
         if status in ANSWERS:
             return None
-        return FatalError(f"{self._server} refuses the request ({status}): {said}")
+        return FatalError(f"{server} refuses the request {answer}")
 
 
 def _is_commit(request: PreparedRequest) -> bool:
