@@ -161,6 +161,24 @@ def test_the_api_can_be_looked_at_before_a_run(example: Project, github: GitHub)
     assert {"created_at", "updated_at"} <= set(offered[0]["cursor_candidates"])
 
 
+def test_a_contract_is_proposed_from_the_recipe_alone(example: Project, github: GitHub) -> None:
+    github.put(1, 1, "first")
+    recipe = example.root / "connectors/github.yaml"
+    recipe.write_text(recipe.read_text() + "credentials: {from_env: {token: GITHUB_TOKEN}}\n")
+    environment = {"GITHUB_API": github.url, "GITHUB_TOKEN": TOKEN}
+    arguments = ("discover", "--connector", "connectors/github.yaml", "issues", "--write-contract", "assets/new.yaml")
+    found = example.dativo(*arguments, environment=environment)
+    assert found.exit_code == 0, found.stderr
+    contract = (example.root / "assets/new.yaml").read_text()
+    assert "name: issues" in contract
+    assert "updated_at" in contract
+    assert TOKEN not in found.stdout + found.stderr + contract
+
+    recipe.write_text(recipe.read_text().replace("api.github.com", "x").replace("{GITHUB_API:-", "{secret:a}/${A:-"))
+    refused = example.dativo(*arguments, environment=environment)
+    assert "names a secret, which only a job's tenant has" in refused.stderr
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_the_token_is_in_nothing_that_a_run_writes(example: Project, github: GitHub, refused: bool) -> None:
     github.put(1, 1, "first")

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+from dativo_config.load import LoadSettings, load_recipe
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.problems import closest
 from dativo_engine.connectors import open_source, specs
@@ -47,16 +48,20 @@ def object_of(location: str) -> str:
 
 
 def open_connector(name: str, inputs: Sequence[str], options: Sequence[str], *, project: Path) -> Source:
-    """The source behind a connector, with the connector's defaults.
+    """The source behind a connector, with the connector's defaults, or that of a recipe.
 
     Args:
-        inputs: paths, globs, folders or URLs.
+        name: the connector's name, or a recipe file.
+        inputs: paths, globs, folders or URLs; for a recipe the objects.
         options: `name=value`, of the connector's own options.
 
     Raises:
         click.BadParameter: no such connector or option, or nothing to read was named.
+        ConfigError: the recipe holds problems.
     """
     known = specs()
+    if name.endswith((".yaml", ".yml")):
+        return _open_recipe(Path(name), inputs, options, project=project)
     if name not in known:
         message = f"no connector '{name}'; {closest(name, known) or 'there are ' + ', '.join(sorted(known))}"
         raise click.BadParameter(message, param_hint="--connector")
@@ -75,6 +80,35 @@ def open_connector(name: str, inputs: Sequence[str], options: Sequence[str], *, 
         options=_options(spec, options),
     )
     return open_source(settings)
+
+
+def _open_recipe(path: Path, objects: Sequence[str], options: Sequence[str], *, project: Path) -> Source:
+    """The source that a recipe describes.
+
+    Raises:
+        ConfigError: the recipe holds problems.
+        click.BadParameter: no object was named, or options beside those of the recipe.
+    """
+    if options:
+        message = f"write them into {path}"
+        raise click.BadParameter(message, param_hint="--option")
+    recipe = load_recipe(path, specs(), settings=LoadSettings(project=project))
+    if not objects:
+        message = f"say which objects: dativo discover --connector {path} OBJECT..."
+        raise click.BadParameter(message, param_hint="INPUTS")
+    return open_source(
+        SourceSettings(
+            connector=recipe.spec.name,
+            tenant_id="discover",
+            job_name="discover",
+            project=project,
+            streams=tuple(StreamSettings(name) for name in objects),
+            options=recipe.options,
+            connection=recipe.connection,
+            credentials=recipe.credentials,
+            rate_limits=recipe.rate_limits,
+        )
+    )
 
 
 def _options(spec: ConnectorSpec, options: Sequence[str]) -> BaseModel | None:

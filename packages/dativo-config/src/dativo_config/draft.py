@@ -12,12 +12,13 @@ from pydantic import BaseModel
 from dativo_config.document import Document
 from dativo_config.interpolate import Interpolated
 from dativo_config.library import ContractFile, Library, RecipeFile
-from dativo_config.models.connector import ConnectorSpec, Recipe, RecipeCredentials
+from dativo_config.models.connector import ConnectorSpec, Recipe
 from dativo_config.models.contract import JsonValue
 from dativo_config.models.job import Connection, Incremental, Job
 from dativo_config.nodes import ValuePath
 from dativo_config.problems import Problem, closest, one_of
 from dativo_config.project import Project
+from dativo_config.recipes import credentials_in_variables
 from dativo_config.streams import DraftStream, named_streams
 from dativo_config.target_connection import complete
 from dativo_config.tenancy import Tenant
@@ -218,41 +219,11 @@ class _Drafting:
     ) -> tuple[dict[str, JsonValue], tuple[Interpolated, ValuePath] | None]:
         """What a block holds where the job is silent, and where that stands."""
         if name == "credentials":
-            return self._credentials_in_variables(spec, recipe), (recipe.opened, (name,)) if recipe else None
+            return credentials_in_variables(self.library, spec, recipe), (recipe.opened, (name,)) if recipe else None
         if recipe is None:
             return {}, None
         key = "connection_template" if name == "connection" else name
         return getattr(recipe.recipe, key), (recipe.opened, (key,))
-
-    def _credentials_in_variables(self, spec: ConnectorSpec, recipe: RecipeFile | None) -> dict[str, JsonValue]:
-        """Credentials that vendors' variables hold; only where those can belong to one tenant alone."""
-        named = recipe.recipe.credentials if recipe else None
-        fields = {name: field for name, field in spec.environment.items() if self.library.environment.one_tenant}
-        if named is not None and recipe is not None:
-            fields |= self._named_variables(named, spec, recipe.document)
-        return {field: value for name, field in fields.items() if (value := self.library.variables.get(name))}
-
-    def _named_variables(self, named: RecipeCredentials, spec: ConnectorSpec, document: Document) -> dict[str, str]:
-        """`credentials.from_env` of a recipe: variable -> field."""
-        at = ("credentials", "from_env")
-        names = {named.from_env: ""} if isinstance(named.from_env, str) else dict.fromkeys(named.from_env or (), "")
-        if isinstance(named.from_env, dict):
-            names = {variable: field for field, variable in named.from_env.items()}
-        problems: list[Problem] = []
-        if named.file_template is not None:
-            hint = "write source.credentials in the job, with ${secret:NAME}"
-            problems.append(document.problem(("credentials", "file_template"), "is not available", hint=hint, key=True))
-        for name, target in names.items():
-            if refusal := self.library.environment.refusal(name):
-                problems.append(
-                    document.problem(at, f"the variable {name} {refusal}", hint="use ${secret:NAME} in jobs")
-                )
-            elif not target and name not in spec.environment:
-                problems.append(
-                    document.problem(at, f"which credential {name} is, is not known", hint="write field: NAME")
-                )
-        self.library.findings.add(problems)
-        return {} if problems else {name: target or spec.environment[name] for name, target in names.items()}
 
     def _covered(self, stream: DraftStream, file: ContractFile | None) -> DraftStream:
         """The stream with the contract's object for it."""

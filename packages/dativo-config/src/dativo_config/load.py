@@ -26,6 +26,7 @@ from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Runner, Shared
 from dativo_config.problems import ConfigError, Position, Problem
 from dativo_config.project import Project, find_root, open_project, yaml_files
+from dativo_config.recipes import OpenedRecipe, open_recipe
 from dativo_config.resolve import resolve
 from dativo_config.walls import Walls, opened_folders
 
@@ -101,6 +102,22 @@ def load_runner(path: Path, *, settings: LoadSettings | None = None) -> Runner:
     if library.findings.problems:
         raise ConfigError(library.findings.problems)
     return read.runner
+
+
+def load_recipe(
+    path: Path, connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> OpenedRecipe:
+    """A recipe file with its connector's own models, for work that no job names yet.
+
+    Raises:
+        ConfigError: with every problem of the file; a secret is one: it would be a tenant's.
+    """
+    settings = settings or LoadSettings()
+    library = Library(_project(path, settings), connectors, settings.environment)
+    opened = open_recipe(library, path)
+    if opened is None or library.findings.problems:
+        raise ConfigError(library.findings.problems)
+    return opened
 
 
 def examine(

@@ -26,7 +26,7 @@ from dativo_cli.sources import open_connector
 @click.argument("inputs", nargs=-1)
 @job_options
 @secret_options
-@click.option("--connector", metavar="NAME", help="Ask a connector, without a job.")
+@click.option("--connector", metavar="NAME", help="Ask a connector, or a recipe file's, without a job.")
 @click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of --connector; may be repeated."
 )
@@ -52,7 +52,8 @@ def discover(  # noqa: PLR0913 - one parameter a flag
 ) -> None:
     """Show what a source offers, and propose a contract.
 
-    The source is that of a job (--config), or of a connector by its name with INPUTS, the files or URLs to look into.
+    The source is that of a job (--config), or of a connector by its name with INPUTS, the files or URLs to look into,
+    or of a recipe file (--connector connectors/NAME.yaml) with INPUTS, the objects.
 
     --json: a list of streams with name, primary_key, cursor_candidates, detail, and columns with name, type, nullable.
     """
