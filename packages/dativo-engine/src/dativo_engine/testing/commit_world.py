@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, PhysicalType, Property, SchemaObject
-from dativo_config.models.job import Connection, Job, Mode
+from dativo_config.models.job import AuditLevel, Connection, Job, Mode
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, ResolvedTarget, TableName
 from dativo_config.tenancy import Tenant
 from pyiceberg.catalog import Catalog
@@ -88,7 +88,12 @@ class CommitWorld:
         return Direct(catalog if lost is None else lose_answers(catalog, lost))
 
     def job(
-        self, *, name: str = "orders_job", mode: Mode = "append", tables: Sequence[TableName] = (ORDERS,)
+        self,
+        *,
+        name: str = "orders_job",
+        mode: Mode = "append",
+        tables: Sequence[TableName] = (ORDERS,),
+        audit: AuditLevel = "manifests",
     ) -> ResolvedJob:
         """A job that feeds tables from streams called as they are; in merge mode `id` is their key."""
         schema = SchemaObject(
@@ -108,7 +113,7 @@ class CommitWorld:
             streams=tuple(ResolvedStream(table.table, contract, schema, table) for table in tables),
             incremental=None,
             rate_limits=None,
-            target=self._target(mode),
+            target=replace(self._target(mode), audit=audit),
             retry=None,
             timeout_seconds=60,
             shares_table=False,
