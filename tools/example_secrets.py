@@ -2,8 +2,9 @@
 
 python tools/example_secrets.py [PROJECT]
 
-Values come from the environment where it has them: `python -m tools.services nessie` and `python -m tests.fakes.stripe`
-print the variables of servers to try the jobs with. What stands in the file already stays.
+Values come from the environment where it has them: `python -m tools.services nessie` prints the variables of servers to
+try the jobs with, and so do `python -m tests.fakes.stripe` and `python -m tests.fakes.hubspot`. What stands in the file
+already stays.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SECRETS: Mapping[str, tuple[str, str]] = {
     "stripe_api_key": ("STRIPE_API_KEY", "write-your-key-here"),
     "stripe_base_url": ("STRIPE_BASE_URL", "https://api.stripe.com"),
+    "hubspot_access_token": ("HUBSPOT_ACCESS_TOKEN", "write-your-token-here"),
+    "hubspot_base_url": ("HUBSPOT_BASE_URL", "https://api.hubapi.com"),
     "nessie_uri": ("NESSIE_URI", "http://localhost:19120"),
     "s3_endpoint": ("S3_ENDPOINT", "http://localhost:9000"),
     "s3_access_key_id": ("AWS_ACCESS_KEY_ID", "write-your-key-here"),

@@ -111,6 +111,5 @@ class HubSpotWorld(SourceWorld):
             credentials=HubSpotCredentials(access_token=SecretStr(TOKEN)),
             incremental=Incremental(strategy=MODIFIED) if incremental else None,
             rate_limits=RateLimits(requests_per_second=1_000),
-            rereads_changed_files=incremental,
             memory_bytes=memory_bytes,
         )

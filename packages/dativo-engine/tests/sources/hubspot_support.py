@@ -82,7 +82,6 @@ class Copy:
             credentials=HubSpotCredentials.model_validate(self.credentials),
             incremental=Incremental(strategy=MODIFIED) if self.incremental else None,
             rate_limits=RateLimits(requests_per_second=10_000),
-            rereads_changed_files=True,
         )
 
     def run(self) -> Copy:

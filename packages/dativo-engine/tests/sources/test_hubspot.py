@@ -352,14 +352,6 @@ def test_the_search_may_be_too_busy_for_a_while(copy: Copy) -> None:
     assert len(copy.rows) == 250
 
 
-def test_append_is_refused_for_it_would_keep_old_versions(copy: Copy) -> None:
-    from dataclasses import replace
-
-    source = room.HubSpotSource(replace(copy.settings(), rereads_changed_files=False))
-    with pytest.raises(FatalError, match=r"target\.mode: append would keep contacts"):
-        list(source.plan({"contacts": None}).splits)
-
-
 def test_another_sources_cursor_is_refused(copy: Copy) -> None:
     copy.cursor = Cursor({"files": {}})
     with pytest.raises(FatalError, match="not one of HubSpot's"):

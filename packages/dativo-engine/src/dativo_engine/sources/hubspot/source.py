@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Batch, Cursor, Plan, SourceSettings, Split, StreamInfo, StreamSettings
-from dativo_engine.rest import Client, Rate, RateHeaders, Service, bearer, open_throttle
+from dativo_engine.rest import Client, Patience, Rate, RateHeaders, Service, bearer, open_throttle
 from dativo_engine.rest.auth import Auth
 from dativo_engine.rest.oauth import refresh_token
 from dativo_engine.sources.ahead import one_ahead
@@ -36,6 +36,8 @@ RATE_HEADERS = (
     # More come at midnight in the account's time zone, which nothing tells.
     RateHeaders("x-hubspot-ratelimit-daily-remaining", window=3600),
 )
+# For what a person waits for.
+IN_A_HURRY = Patience(tries=2)
 BLOCK_BYTES = 8 * 1024 * 1024
 _ARROW_TYPES: Mapping[str, pa.DataType] = {
     "number": pa.float64(),
@@ -61,14 +63,14 @@ class HubSpotSource:
         self._streams = {stream.name: stream for stream in settings.streams}
 
     def check(self) -> None:
-        """Ask for one record of each stream."""
-        with self._open() as api:
+        """Ask for some records of each stream."""
+        with self._open(IN_A_HURRY) as api:
             for name in self._streams:
                 next(api.listed(find(name)))
 
     def discover(self) -> list[StreamInfo]:
         """The properties of the job's objects; without any, of all objects, the account's own included."""
-        with self._open() as api:
+        with self._open(IN_A_HURRY) as api:
             names = list(self._streams) or [*OBJECTS, *(it.fully_qualified_name for it in api.schemas())]
             return [self._info(api, name, find(name)) for name in names]
 
@@ -90,12 +92,6 @@ class HubSpotSource:
 
     def _split(self, api: Api, name: str, start: Cursor | None) -> Split:
         it, incremental = find(name), self._settings.incremental is not None
-        if incremental and not self._settings.rereads_changed_files:
-            message = (
-                f"target.mode: append would keep {name} that were edited or deleted beside their new versions; "
-                "use target.mode: merge, with the primary key `id` in the contract, or leave source.incremental out"
-            )
-            raise FatalError(message)
         newest = Newest(0, None, 0) if it.is_listed_only else api.newest(it)
         payload: dict[str, JsonValue] = {
             "start": dict(start.value) if start is not None and incremental else None,
@@ -161,13 +157,14 @@ class HubSpotSource:
         return StreamInfo(name, pa.schema(fields), ("id",), ("updatedAt",), f"{len(found)} properties")
 
     @contextmanager
-    def _open(self) -> Generator[Api]:
+    def _open(self, patience: Patience = Patience()) -> Generator[Api]:  # noqa: B008 - frozen
         service = Service(
             self._options.base_url,
             self._auth(),
             setting="source.credentials",
             base_url_setting="source.options.base_url",
             rate_headers=RATE_HEADERS,
+            patience=patience,
             words=words,
         )
         host, identity = service.base_url, service.auth.identity

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.job import Model
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, model_validator
 
 from dativo_engine.sources.hubspot.objects import OBJECTS
 
@@ -63,6 +63,16 @@ class HubSpotCredentials(Model):
         return self
 
 
+def describe(options: BaseModel | None, credentials: BaseModel | None) -> tuple[str, ...]:
+    """As whom a job reads, and how often it looks for what was deleted for good."""
+    chosen = options if isinstance(options, HubSpotOptions) else HubSpotOptions()
+    days = chosen.reconcile_days
+    told = [f"ids compared every {days:g} days" if days else "ids never compared: what is deleted for good stays"]
+    if isinstance(credentials, HubSpotCredentials):
+        told.append("private app" if credentials.access_token is not None else f"OAuth app {credentials.client_id}")
+    return tuple(told)
+
+
 SPEC = ConnectorSpec(
     name="hubspot",
     summary="HubSpot: contacts, companies, deals, tickets, engagements, owners, custom and all other CRM objects",
@@ -72,6 +82,11 @@ SPEC = ConnectorSpec(
     inputs="objects",
     incremental_strategies=(MODIFIED,),
     revising_strategies=(MODIFIED,),
+    incremental_notes={
+        MODIFIED: "records that were changed, archived, restored or merged since the last run; every few days also "
+        "those that were deleted for good"
+    },
+    describe=describe,
     reports_deletes=True,
     capabilities=("remote",),
     natural_key=dict.fromkeys(OBJECTS, ("id",)),
