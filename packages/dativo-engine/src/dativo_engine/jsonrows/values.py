@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -106,10 +106,22 @@ def value_at(document: msgspec.Raw | bytes, path: str) -> msgspec.Raw:
     return value
 
 
-def elements_at(document: msgspec.Raw | bytes, path: str) -> list[msgspec.Raw]:
-    """The elements of the list that a path leads to.
+def elements_of(value: msgspec.Raw) -> list[msgspec.Raw]:
+    """A list's elements.
 
     Raises:
-        KeyError, msgspec.MsgspecError, RecursionError: as `value_at`, or the value is no list.
+        msgspec.MsgspecError, RecursionError: as `value_at`, or the value is no list.
     """
-    return _LIST.decode(value_at(document, path))
+    return _LIST.decode(value)
+
+
+def fields_of(value: msgspec.Raw) -> Mapping[str, msgspec.Raw]:
+    """An object's fields; none for any other value.
+
+    Raises:
+        msgspec.MsgspecError, RecursionError: as `value_at`.
+    """
+    try:
+        return _FIELDS.decode(value)
+    except msgspec.ValidationError:
+        return {}

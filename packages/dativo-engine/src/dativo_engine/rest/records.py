@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from dativo_engine.errors import MalformedAnswerError
-from dativo_engine.jsonrows.values import Elements, elements_at, value_at
+from dativo_engine.jsonrows.values import Elements, elements_of, fields_of, value_at
 from dativo_engine.rest.exchange import Answer
 from dativo_engine.rest.verdict import said
 
@@ -25,16 +25,20 @@ class Page:
 
     Attributes:
         records: as the API wrote them, but on one line each.
+        document: the whole answer.
+        fields: of the document, where it is an object: a page is large, and looked through once.
     """
 
     answer: Answer
     records: Sequence[msgspec.Raw]
     document: msgspec.Raw = field(repr=False)
+    fields: Mapping[str, msgspec.Raw] = field(default_factory=dict[str, msgspec.Raw], repr=False)
 
     def value(self, path: str) -> JsonValue:
         """The small value at a path of keys with dots between them; None: it is not there."""
+        name, _, rest = path.partition(".")
         try:
-            return cast("JsonValue", msgspec.json.decode(value_at(self.document, path)))
+            return cast("JsonValue", msgspec.json.decode(value_at(self.fields[name], rest)))
         except (KeyError, msgspec.MsgspecError, RecursionError):
             return None
 
@@ -62,8 +66,10 @@ def page_reader(records_path: str, *, setting: str = "records_path") -> Callable
         """
         try:
             document = _on_one_line(answer.body)
-            found = value_at(document, records_path)
-            return Page(answer, () if bytes(found) == b"null" else elements_at(found, ""), document)
+            fields = fields_of(document)
+            name, _, rest = records_path.partition(".")
+            found = value_at(fields[name], rest) if name in fields else value_at(document, records_path)
+            return Page(answer, () if bytes(found) == b"null" else elements_of(found), document, fields)
         except KeyError as error:
             there = ", ".join(_names(answer.body))
             message = f"{answer.asked}: there is no {error} on the way of {setting}: {records_path!r}; there is {there}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dativo_engine.errors import FatalError
-from dativo_engine.jsonrows.values import Elements, Lines, elements_at
+from dativo_engine.jsonrows.values import Elements, Lines, elements_of, value_at
 from dativo_engine.sources.files.window import Window
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _document(window: Window, file: str) -> bytes:
 
 def _elements(document: bytes, records_path: str | None, file: str) -> list[msgspec.Raw]:
     try:
-        return elements_at(document, records_path or "")
+        return elements_of(value_at(document, records_path or ""))
     except KeyError as error:
         message = f"{file}: there is no {error} on the way of source.options.records_path: {records_path}"
         raise FatalError(message) from error
