@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 from dativo_config.models.contract import JsonValue
+from dativo_config.wording import counted
 from dativo_engine.results import RunResult, TableResult
 
 from dativo_dagster.wiring import Check, Wiring
@@ -30,26 +31,17 @@ def materialization(
 
 def check_results(wiring: Wiring, result: RunResult) -> Iterator[tuple[Check, dg.AssetCheckResult]]:
     """The checks that were judged; where a run read nothing new, no rule was broken."""
+    strict = wiring.job.job.schema_validation_mode == "strict"
     for check in wiring.checks:
         rules = [rule for rule in result.rules if rule["stream"] == check.stream]
         judged = [rule for rule in rules if check.judges(str(rule["rule"]), str(rule["kind"]))]
         if judged:
-            yield check, _check_result(check, judged, strict=wiring.job.job.schema_validation_mode == "strict")
+            yield check, _judged(check, judged, strict=strict)
         elif result.status != "failed" and not rules:
-            yield (
-                check,
-                dg.AssetCheckResult(
-                    passed=True, asset_key=check.key, check_name=check.name, description="nothing new was read"
-                ),
-            )
+            yield check, _check_result(check, passed=True, description="nothing new was read")
         elif check.rule is None and result.error_code == "VALIDATION_FAILED" and not result.rules:
             # The run ended before its rows were judged: a required column is missing, say.
-            yield (
-                check,
-                dg.AssetCheckResult(
-                    passed=False, asset_key=check.key, check_name=check.name, severity=ERROR, description=result.error
-                ),
-            )
+            yield check, _check_result(check, passed=False, description=result.error)
 
 
 def failure_metadata(wiring: Wiring, result: RunResult) -> Metadata:
@@ -62,19 +54,37 @@ def failure_metadata(wiring: Wiring, result: RunResult) -> Metadata:
     }
 
 
-def _check_result(check: Check, rules: Sequence[Rule], *, strict: bool) -> dg.AssetCheckResult:
+def _judged(check: Check, rules: Sequence[Rule], *, strict: bool) -> dg.AssetCheckResult:
     broken = [rule for rule in rules if not rule["passed"]]
     metadata: Metadata = {}
     if check.rule is not None:
         metadata["measured"] = dg.MetadataValue.text(_number(rules[0]["measured"]))
         metadata["expected"] = dg.MetadataValue.text(str(rules[0]["expected"]))
-    return dg.AssetCheckResult(
+    fails = strict and any(rule["severity"] == "error" for rule in rules)
+    return _check_result(
+        check,
         passed=not broken,
+        severity=ERROR if fails else WARN,
+        description="; ".join(_told(rule) for rule in broken[:SAMPLE]),
+        metadata={**metadata, **_sample(broken)},
+    )
+
+
+def _check_result(
+    check: Check,
+    *,
+    passed: bool,
+    description: str,
+    severity: dg.AssetCheckSeverity = ERROR,
+    metadata: Metadata | None = None,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=passed,
         asset_key=check.key,
         check_name=check.name,
-        severity=ERROR if strict and any(rule["severity"] == "error" for rule in rules) else WARN,
-        description="; ".join(_told(rule) for rule in broken[:SAMPLE]) or None,
-        metadata={**metadata, **_sample(broken)},
+        severity=severity,
+        description=description or None,
+        metadata=metadata,
     )
 
 
@@ -94,6 +104,8 @@ def _table_metadata(wiring: Wiring, result: RunResult, tables: Sequence[TableRes
     if written.snapshot_id is not None:
         # As text: the UI's numbers lose the last digits of one so large.
         metadata["snapshot_id"] = dg.MetadataValue.text(str(written.snapshot_id))
+    if written.location:
+        metadata["location"] = dg.MetadataValue.text(written.location)
     if written.stamp is not None:
         metadata["stamp"] = dg.MetadataValue.json(dict(written.stamp))
     if rejected:
@@ -116,19 +128,38 @@ def _run_metadata(wiring: Wiring, result: RunResult) -> Metadata:
 
 
 def _sample(rules: Iterable[Rule]) -> Metadata:
-    """The broken rules with their examples, those that most rows broke first."""
+    """The broken rules with their examples, those that most rows broke first.
+
+    As a table, not as Markdown: what is in the cells is the data's, and no link or image of it is to work in the UI.
+    """
     broken = sorted((rule for rule in rules if not rule["passed"]), key=_count, reverse=True)
-    lines = [f"- {_told(rule)}" for rule in broken[:SAMPLE]]
-    return {"rejected_sample": dg.MetadataValue.md("\n".join(lines))} if lines else {}
+    records = [
+        dg.TableRecord(
+            {
+                "rule": str(rule["rule"]),
+                "column": str(rule["column"]),
+                "expected": str(rule["expected"]),
+                "found": _number(rule["measured"]),
+                "examples": "; ".join(_examples(rule)),
+            }
+        )
+        for rule in broken[:SAMPLE]
+    ]
+    return {"rejected_sample": dg.MetadataValue.table(records)} if records else {}
 
 
 def _told(rule: Rule) -> str:
     where = f"column {rule['column']}, " if rule["column"] else ""
-    examples = rule["examples"] if isinstance(rule["examples"], list) else []
-    found = f"{_number(rule['measured'])} rows are not {rule['expected']}"
-    if rule["kind"] != "row":
+    if rule["kind"] == "row":
+        found = f"{counted(int(_count(rule)), 'row')} not {rule['expected']}"
+    else:
         found = f"{rule['expected']}, found {_number(rule['measured'])}"
-    return "; ".join((f"{where}{rule['rule']}: {found}", *map(str, examples)))
+    return "; ".join((f"{where}{rule['rule']}: {found}", *_examples(rule)))
+
+
+def _examples(rule: Rule) -> list[str]:
+    found = rule["examples"]
+    return [str(example) for example in found] if isinstance(found, list) else []
 
 
 def _number(value: JsonValue) -> str:

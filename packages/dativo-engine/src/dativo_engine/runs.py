@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dativo_config.interpolate import resolve_secrets
 from dativo_config.models.contract import JsonValue
@@ -236,7 +236,7 @@ class _Run:
         return replace(
             self._result(self._status(outcome)),
             tables=tuple(_table_results(self._job, outcome)),
-            rules=tuple(_rules(outcome.reports)),
+            rules=self._rules(outcome.reports),
         )
 
     def _failed(self, error: Exception) -> RunResult:
@@ -250,9 +250,14 @@ class _Run:
             described = f"{error.filename or self._job.tenant.state_folder}: {told}; {remedy}"
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
-        rules = tuple(_rules(error.reports)) if isinstance(error, ContractError) else ()
+        rules = self._rules(error.reports) if isinstance(error, ContractError) else ()
         failed = self._result("failed")
         return replace(failed, rules=rules, error=line, error_code=code, retry_in=self._retry_in, cause=error)
+
+    def _rules(self, reports: Mapping[str, Report]) -> tuple[Mapping[str, JsonValue], ...]:
+        """What was judged; a cell that is shown as an example may hold a secret."""
+        rules = [{"stream": stream, **asdict(rule)} for stream, report in reports.items() for rule in report.rules]
+        return tuple(cast("list[Mapping[str, JsonValue]]", self._events.redactor.tree(rules)))
 
     def _result(self, status: Status) -> RunResult:
         tally = self._tally
@@ -330,11 +335,6 @@ def _table_results(job: ResolvedJob, outcome: Outcome) -> Iterable[TableResult]:
             quarantine=quarantine,
             stamp=describe_stamp(result.stamp),
         )
-
-
-def _rules(reports: Mapping[str, Report]) -> Iterable[Mapping[str, JsonValue]]:
-    for stream, report in reports.items():
-        yield from ({"stream": stream, **asdict(rule)} for rule in report.rules)
 
 
 def _new_run_id() -> str:
