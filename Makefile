@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas example-secrets bench-csv bench-merge bench-rest bench-start clean
+.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas example-secrets bench-csv bench-merge bench-rest bench-start test-serve bench-orchestrated clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,6 +45,9 @@ test-laws: setup ## The laws of enforcement, merge, chunking and interleaving, o
 example-secrets: ## Write secrets/acme/.env for the example jobs, from the environment where it has their values
 	@$(PYTHON) tools/example_secrets.py
 
+test-serve: setup ## The service for minutes: ticks of two tenants, kills of each process; what `make test` does in short
+	DATIVO_SERVE_MINUTES=6 DATIVO_SERVE_QUEUED=500 $(BIN)/pytest -q --timeout 1800 tests/orchestrated
+
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -63,6 +66,9 @@ bench-rest: setup ## Customers from a web API, by dativo, dlt and Airbyte; write
 
 bench-start: setup ## How long a run of one row and `dativo --help` take, and on what
 	$(BIN)/python -m tools.bench.start
+
+bench-orchestrated: setup ## What the service adds to a run, and what 300 jobs of 100 tenants cost
+	$(BIN)/python -m tools.bench.orchestrated
 
 clean: ## Remove what the targets above made, the demo's table included
 	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache state

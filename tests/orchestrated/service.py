@@ -20,7 +20,7 @@ from tests.orchestrated.tenants import DATIVO, Event, Tenants
 from tools.services.ports import free_ports
 
 # Several services, servers and test processes may share two cores.
-PATIENCE_SECONDS = 150.0
+PATIENCE_SECONDS = 400.0
 
 _LAUNCH = """
 mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
@@ -84,6 +84,12 @@ class Service:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def ended(self, *, within: float) -> int:
+        """The exit code, once it has ended and its log is whole."""
+        code = self.process.wait(timeout=within)
+        self._reader.join(timeout=20)
+        return code
 
     @property
     def events(self) -> list[Event]:

@@ -12,6 +12,8 @@ import pytest
 from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import Tenants, schedule
 
+pytestmark = pytest.mark.timeout(900)  # services start slowly where others do
+
 # A run of so many rows goes on long enough to be killed in.
 ROWS = 1_500_000
 PARTS = {
@@ -86,6 +88,27 @@ def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(t
         service.until(lambda: _is_over(service, run_id), "the end of a retry")
 
     assert tenants.ids("acme") == list(range(ROWS))
+
+
+def test_a_run_that_is_stopped_with_its_service_is_tried_again_by_the_next(tmp_path: Path) -> None:
+    tenants = Tenants.make(tmp_path / "project")
+    tenants.runner([schedule(tenants.job("acme"))], mode="orchestrated")
+    tenants.orders("acme", range(3 * ROWS))
+    with Service(tenants) as stopped:
+        stopped.wait_for("orchestrator_ready")
+        run_id = stopped.launch("ACME__ORDERS")
+        stopped.wait_for("writer_initialized", run_id=run_id)
+        below = set(stopped.processes())
+        stopped.process.terminate()
+        assert stopped.ended(within=10) == 0
+        assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+    assert tenants.ids("acme") == []
+
+    with Service(tenants) as service:
+        service.wait_for("orchestrator_ready")
+        service.until(lambda: _is_over(service, run_id), "the end of a retry")
+
+    assert tenants.ids("acme") == list(range(3 * ROWS))
 
 
 def _is_over(service: Service, run_id: str) -> bool:

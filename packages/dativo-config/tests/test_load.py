@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from config_project import CONNECTORS, ProjectFolder, told
-from dativo_config.load import load, load_project, load_runner
+from dativo_config.load import examine_runner, load, load_project, load_runner
 from dativo_config.models.resolved import TableName
 from dativo_config.problems import ConfigError
 
@@ -377,6 +377,36 @@ def test_a_missing_runner_file_is_told(project: ProjectFolder):
 
     with pytest.raises(ConfigError, match=r"runner\.yaml:1:1: there is no such runner file"):
         project.examine_runner()
+
+
+def test_alerts_of_nobody_are_a_problem(project: ProjectFolder):
+    project.change(RUNNER, "  retry_config:", "  alerts: {tenants: {acmee: {events: [run_failure]}}}\n  retry_config:")
+
+    with pytest.raises(ConfigError) as caught:
+        load_runner(project.root / RUNNER, settings=project.settings())
+
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.hint) == ("runner.alerts.tenants.acmee", "did you mean 'acme'?")
+
+
+def test_a_runner_file_is_made_for_one_mode(project: ProjectFolder):
+    with pytest.raises(ConfigError) as caught:
+        examine_runner(project.root / RUNNER, CONNECTORS, settings=project.settings(), mode="oneshot")
+
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.hint) == ("runner.mode", "write mode: oneshot, or start orchestrated")
+
+
+def test_the_runner_file_and_the_secrets_may_lie_elsewhere(project: ProjectFolder, tmp_path: Path):
+    (project.root / RUNNER).rename(project.root / "other.yaml")
+    project.change("other.yaml", "timeout_seconds: 3600", "timeout_seconds: 7200")
+    project.variables["DATIVO_RUNNER_CONFIG"] = "/app/other.yaml"
+    project.variables["DATIVO_SECRETS_DIR"] = str(tmp_path / "vault")
+
+    (job,) = project.examine(API).jobs
+
+    assert job.timeout_seconds == 7200
+    assert job.tenant.secrets_folder == tmp_path / "vault" / "acme"
 
 
 def test_a_folder_without_jobs_is_a_problem(project: ProjectFolder):

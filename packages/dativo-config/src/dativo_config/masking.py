@@ -13,7 +13,7 @@ from dativo_config.nodes import Node
 
 _SECRET_WORDS = (
     "password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "access_key", "private_key",
-    "credential", "dsn", "authorization", "headers", "connection_string", "signature",
+    "credential", "dsn", "authorization", "headers", "connection_string", "signature", "webhook",
 )  # fmt: skip
 _SECRET_NAME = re.compile("|".join(_SECRET_WORDS), re.IGNORECASE)
 _TOLD_IN_TEXT = re.compile(rf"(?:{'|'.join(_SECRET_WORDS)})\w*['\"]?\s*[:=\s]\s*\S", re.IGNORECASE)

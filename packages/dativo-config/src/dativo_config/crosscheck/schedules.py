@@ -11,7 +11,7 @@ from dativo_config.project import Project
 
 
 def check_schedules(read: RunnerFileRead, project: Project) -> Iterator[Problem]:
-    """Each schedule has its own name and a job file of the project; opened folders are absolute."""
+    """Each schedule has its own name and a job file of the project; alerts are a tenant's; opened folders absolute."""
     base = ("runner", "orchestrator", "schedules")
     seen: dict[str, int] = {}
     for index, schedule in enumerate(read.runner.orchestrator.schedules):
@@ -27,6 +27,10 @@ def check_schedules(read: RunnerFileRead, project: Project) -> Iterator[Problem]
         elif not path.is_file():
             hint = closest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
             yield read.document.problem((*at, "config"), f"'{schedule.config}' does not exist", hint=hint)
+    for tenant in read.runner.alerts.tenants:
+        if tenant not in project.tenants:
+            at = ("runner", "alerts", "tenants", tenant)
+            yield read.document.problem(at, f"'{tenant}' is no tenant", hint=closest(tenant, project.tenants))
     for index, folder in enumerate(read.runner.shared.folders):
         if not Path(folder).is_absolute():
             at = ("runner", "shared", "folders", index)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dativo_config.secrets.env import PREFIX, hide_other_tenants
 
+from dativo_dagster.service.instance import POSTGRES_URL, postgres_url
 from dativo_dagster.service.leash import LEASH, lock_file
 from dativo_dagster.service.settings import CODE_LOCATION, ServiceSettings
 
@@ -39,10 +40,12 @@ def maintenance(tenant: str) -> list[str]:
 def environment(settings: ServiceSettings) -> dict[str, str]:
     """What every process that runs code of the project needs: where the project is, and its secrets."""
     manager = {"DATIVO_SECRET_MANAGER": settings.secret_manager} if settings.secret_manager else {}
+    url = postgres_url(settings.environment)
     return {
         **settings.environment,
         **settings.paths,
         **manager,
+        **({POSTGRES_URL: url} if url else {}),
         # What is served, which need not be what the file holds at this moment.
         "DATIVO_RUNNER_CONFIG": str(settings.served_file),
         "DATIVO_MODE": settings.mode,

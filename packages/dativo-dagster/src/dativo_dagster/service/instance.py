@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -23,6 +24,15 @@ _DIED_RUN_RETRIES = 3
 _DAYS_OF_TICKS = 30
 _SECONDS_TO_START = 180
 _SECONDS_TO_CANCEL = 60
+
+
+def postgres_url(environment: Mapping[str, str]) -> str | None:
+    """Where Dagster keeps its history if not in SQLite files; None: there.
+
+    The driver is named: dagster-postgres works with psycopg2 only; where psycopg is too, SQLAlchemy would take that.
+    """
+    given = environment.get(POSTGRES_URL)
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", given) if given else None
 
 
 def write_instance(home: Path, runner: Runner, *, code_socket: Path, postgres: bool) -> bool:

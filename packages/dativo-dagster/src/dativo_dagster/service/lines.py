@@ -22,7 +22,7 @@ async def relay(stream: StreamReader, *, process: str, events: EventLog, log: Te
         for text in _together(lines):
             if _is_event(text):
                 log.write(f"{text}\n")
-            else:
+            elif not _is_copy(text):
                 message, level, fields = _read(text)
                 events.emit("dagster_log", message, level=level, process=process, **fields)
         log.flush()
@@ -54,6 +54,12 @@ def _together(lines: Iterable[str]) -> list[str]:
             found.append(text)
         plain = not text.startswith("{")
     return found
+
+
+def _is_copy(text: str) -> bool:
+    """Whether it is a line of a run's own log, which Dagster prints in its own form too for runs of several jobs."""
+    logged = _LOGGED.match(text)
+    return logged is not None and logged["logger"] == "dagster" and logged["level"] in ("DEBUG", "INFO", "WARNING")
 
 
 def _is_event(text: str) -> bool:

@@ -11,6 +11,7 @@ process is gone, files that are edited, alerts, health, housekeeping.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -48,7 +49,7 @@ SECONDS_TO_BE_READY = 180.0
 # How often what is looked after is looked at.
 RUNS_SECONDS, CHANGES_SECONDS, ALERTS_SECONDS, DIARY_SECONDS = 3.0, 2.0, 5.0, 600.0
 # Of the grace time, what the processes around the runs need for themselves.
-SECONDS_TO_STOP_DAGSTER = 2.5
+SECONDS_TO_STOP_DAGSTER, SECONDS_TO_DIE = 2.5, 0.5
 
 
 def serve(settings: ServiceSettings, loaded: Loaded, events: EventLog, *, log: TextIO = sys.stderr) -> int:
@@ -87,9 +88,11 @@ class _Service:
         self._definitions = Definitions(settings, loaded, events)
         self._stop, self._hangup = asyncio.Event(), asyncio.Event()
         self._began, self._since = time.monotonic(), datetime.now(UTC)
-        self._write_instance()
-        self._instance = dg.DagsterInstance.from_config(str(settings.home))
         self._environment = commands.environment(settings)
+        self._write_instance()
+        if url := self._environment.get(POSTGRES_URL):
+            os.environ[POSTGRES_URL] = url  # where the instance's file says to look
+        self._instance = dg.DagsterInstance.from_config(str(settings.home))
         without_secrets = commands.without_secrets(self._environment)
         self._code = Child("code_server", commands.code_server(code_socket), self._environment, events, log)
         self._web = Child("webserver", commands.webserver(settings), without_secrets, events, log)
@@ -220,9 +223,11 @@ class _Service:
         self._events.emit("definitions_reloaded", message, level=level, broken_jobs=self._definitions.broken)
 
     def _write_instance(self) -> bool:
-        postgres = bool(self._settings.environment.get(POSTGRES_URL))
         return write_instance(
-            self._settings.home, self._definitions.runner, code_socket=self._code_socket, postgres=postgres
+            self._settings.home,
+            self._definitions.runner,
+            code_socket=self._code_socket,
+            postgres=bool(self._environment.get(POSTGRES_URL)),
         )
 
     async def _keep_house(self, diary: Diary) -> None:
@@ -257,14 +262,19 @@ class _Service:
         self._web.stop()
         await self._let_runs_end(deadline - SECONDS_TO_STOP_DAGSTER)
         self._code.stop()
-        while processes.descendants() and time.monotonic() < deadline - 0.5:
-            await asyncio.sleep(0.1)
-            processes.reap(child.pid or 0 for child in (self._code, self._web, self._daemon))
-        left = processes.descendants()
+        left = await self._until_gone(deadline - SECONDS_TO_DIE)
         processes.signal_all(left, signal.SIGKILL)
+        await self._until_gone(deadline)
         await asyncio.to_thread(fail_dead_runs, self._instance, set[int](), self._events, service_starts=True)
         ended = f"{len(left)} processes did not end in time and were killed" if left else "All processes have ended"
         self._events.emit("orchestrator_stopped", ended, killed=len(left))
+
+    async def _until_gone(self, deadline: float) -> set[int]:
+        """Wait for the processes below this one to end; those that have not."""
+        while (left := processes.descendants()) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+            processes.reap(child.pid or 0 for child in (self._code, self._web, self._daemon))
+        return left
 
     async def _let_runs_end(self, deadline: float) -> None:
         """Half of the time is for runs that end by themselves, the rest for those that must be told, to clean up."""
