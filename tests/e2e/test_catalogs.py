@@ -100,6 +100,19 @@ def test_a_job_loads_into_a_table_in_s3_and_goes_on(
     assert (table["rows"], table["location"]) == (3, f"s3://{lake.bucket}/acme/orders")
 
 
+def test_a_job_loads_onto_a_branch_of_nessie_and_goes_on(project: Project, lake: Lake, nessie: NessieServer) -> None:
+    branch = f"acme__{uuid.uuid4().hex[:12]}"
+    lake = replace(on_nessie(lake, nessie.uri), bucket=nessie.bucket, more=f"  branch: {branch}\n")
+    project.orders("a.csv", [(1, "x", "1.00"), (2, "y", "2.50")])
+    checked = run(project, lake, "check")
+    assert (checked.exit_code, "is not there yet: the first run makes it" in checked.stdout) == (0, True)
+    assert run(project, lake).exit_code == 0
+    project.orders("b.csv", [(3, "z", "3.00")])
+    assert run(project, lake).exit_code == 0
+    assert json.loads(run(project, lake, "table", "show", "--json").stdout)["rows"] == 3
+    assert "first run" not in run(project, lake, "check").stdout
+
+
 @dataclass(frozen=True)
 class World:
     """A project's store, and the servers beside it."""

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import test_commits
+import test_nessie_commits
 import test_sources
 import test_writer
 from dativo_engine.testing import (
@@ -21,7 +22,7 @@ from tools.support_page import PAGE, REPOSITORY, SUBJECTS, Outcome, Outcomes, pa
 
 SPECIFICATION = (REPOSITORY / "docs" / "connector-spec.md").read_text()
 KITS = (SourceConformance, WriterConformance, CommitConformance, StateConformance)
-MODULES = (test_sources, test_writer, test_commits)
+MODULES = (test_sources, test_writer, test_commits, test_nessie_commits)
 
 
 def test_every_check_cites_a_requirement_and_every_requirement_is_checked():
