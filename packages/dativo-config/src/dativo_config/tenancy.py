@@ -59,6 +59,11 @@ class Tenant:
         return self.state_folder / "staged" / job
 
     @property
+    def rates_folder(self) -> Path:
+        """How often each API was asked lately, by all of its runs."""
+        return self.state_folder / "rates"
+
+    @property
     def lease_folder(self) -> Path:
         """The files whose locks are the tenant's run slots."""
         return self.state_root / ".leases"

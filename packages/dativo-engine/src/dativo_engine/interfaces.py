@@ -58,7 +58,7 @@ class SourceSettings:
         options, credentials, connection: the models that the connector's spec names, validated.
         memory_bytes: how much the source may hold in its buffers.
         walls: asked about each file of this machine that a glob or folder leads to; None: every file may be read.
-        state_folder: the tenant's, where what its runs share is kept (a rate of requests); None: nothing is shared.
+        rates_folder: where the tenant's runs share how often they ask; None: this run has rates of its own.
     """
 
     connector: str
@@ -75,7 +75,7 @@ class SourceSettings:
     rereads_changed_files: bool = False
     memory_bytes: int = 128 * 1024 * 1024
     walls: Walls | None = None
-    state_folder: Path | None = None
+    rates_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ def source_settings(job: ResolvedJob, *, memory_bytes: int) -> SourceSettings:
         rereads_changed_files=job.target.mode != "append",
         memory_bytes=memory_bytes,
         walls=job.walls,
-        state_folder=job.tenant.state_folder,
+        rates_folder=job.tenant.rates_folder,
     )
 
 

@@ -87,7 +87,7 @@ class RestWorld(SourceWorld):
             connection=RestConnection(base_url=f"http://127.0.0.1:{port}/v1"),
             incremental=Incremental(strategy="cursor_field", cursor_field="id") if incremental else None,
             memory_bytes=memory_bytes,
-            state_folder=self._folder / "state",
+            rates_folder=self._folder / "rates",
         )
 
 

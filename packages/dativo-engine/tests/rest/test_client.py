@@ -6,6 +6,8 @@ import gzip
 import json
 import logging
 import socket
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -256,6 +258,19 @@ def test_the_rate_of_a_tenant_is_shared_through_a_file(serve: Serve, client: Mak
         for asking in clients:
             asking.fetch(LIST)
     assert time.monotonic() - began > 0.55  # 8 requests, 2 of them at once, the others a tenth of a second apart
+
+
+def test_a_rate_holds_for_several_processes_together(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from dativo_engine.rest.throttle import Rate, Throttle;"
+        "throttle = Throttle(pathlib.Path(sys.argv[1]), Rate(0.5, burst=3));"
+        "print(*(throttle.reserve().seconds for _ in range(5)))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "rates" / "x")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    turns = sorted(float(turn) for process in processes for turn in process.communicate()[0].split())
+    assert sum(turn < 1 for turn in turns) in (3, 4, 5)  # the burst, and what a slow machine's seconds add to it
+    assert 15 < turns[-1] <= 24  # of 15 turns, 3 at once and the others two seconds apart
 
 
 def test_a_client_that_is_closed_stops_waiting(serve: Serve) -> None:

@@ -170,12 +170,12 @@ class Throttle:
 def open_throttle(settings: SourceSettings, *, host: str, identity: str, default: Rate | None = None) -> Throttle:
     """The bucket that all runs of the settings' tenant share which ask this host with this credential."""
     rate = Rate.of(settings.rate_limits, default)
-    if settings.state_folder is None:
+    if settings.rates_folder is None:
         return Throttle(None, rate)
     # Slow on purpose: the name of the file must not help to guess a password.
     salt = f"{settings.tenant_id} {host}".encode()
     name = hashlib.scrypt(identity.encode(), salt=salt, n=2**12, r=8, p=1, dklen=12).hex()
-    return Throttle(settings.state_folder / "rates" / f"{settings.connector}-{name}", rate)
+    return Throttle(settings.rates_folder / f"{settings.connector}-{name}", rate)
 
 
 def _open(file: Path) -> int:
