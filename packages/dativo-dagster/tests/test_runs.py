@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shlex
 import signal
@@ -14,6 +15,7 @@ import dagster as dg
 import pytest
 from dagster_project import CONTRACT, Project
 from dativo_config.tenancy import Tenant
+from dativo_dagster.code_location import defs
 from dativo_engine.events import EventLog
 from dativo_engine.lease import hold_slot
 from web_site import Site
@@ -279,6 +281,22 @@ def test_no_secret_reaches_dagster(
     assert b"***" in everything
     for planted in (secret, base64.b64encode(f"user:{secret}".encode()).decode(), "planted-of-another-tenant"):
         assert planted.encode() not in everything
+
+
+def test_in_our_code_location_every_line_of_a_run_is_json(
+    project: Project, instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+):
+    project.orders("acme", "second.csv", [(3, "", "-1.00")])
+    job = defs().resolve_job_def("ACME__ORDERS")
+
+    result = job.execute_in_process(instance=instance, run_config={"loggers": {"console": {}}}, raise_on_error=False)
+
+    assert not result.success
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {line["run_id"] for line in lines} == {result.run_id}
+    told = [line.get("dagster_event") for line in lines if line["event_type"] == "dagster_log"]
+    assert told == ["STEP_FAILURE", "PIPELINE_FAILURE"]
+    assert [line["event_type"] for line in lines].count("job_error") == 1
 
 
 def test_a_run_waits_for_a_slot_that_another_process_holds(project: Project, instance: dg.DagsterInstance):
