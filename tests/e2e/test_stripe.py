@@ -1,19 +1,22 @@
-"""The example job over Stripe's customers, as the repository has it, against the fake."""
+"""The example job over Stripe's customers, as the repository has it, against the fake and real servers."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 import pytest
+from pyiceberg.catalog import load_catalog
 
 from tests.docs.documents import REPOSITORY
 from tests.e2e.project import Finished, Project
 from tests.fakes.stripe import TEST_KEY, Account, FakeStripe, serve
 from tests.readers.view import Reader
 from tools.example_secrets import write_secrets
+from tools.services.nessie import NessieServer
+from tools.services.seaweedfs import S3Server
 
 JOB = "jobs/acme/stripe_customers_to_iceberg.yaml"
 CONNECTION = re.compile(r"^  connection:\n(?:    .*\n)+", re.MULTILINE)
@@ -36,8 +39,12 @@ class Example:
         """The job with the embedded catalogue."""
         job = self.project.root / JOB
         job.write_text(CONNECTION.sub("", job.read_text()))
-        write_secrets(self.project.root, {"STRIPE_API_KEY": TEST_KEY, "STRIPE_BASE_URL": self.url})
+        self.secrets({})
         return self
+
+    def secrets(self, servers: Mapping[str, str]) -> None:
+        """What `make example-secrets` writes where the environment names these servers."""
+        write_secrets(self.project.root, {"STRIPE_API_KEY": TEST_KEY, "STRIPE_BASE_URL": self.url, **servers})
 
     def run(self, *arguments: str) -> Finished:
         return self.project.dativo("run", "--config", JOB, "--mode", "self_hosted", "--json", *arguments)
@@ -172,3 +179,24 @@ def test_an_object_that_stripe_does_not_have_is_a_problem_of_the_file(example: E
     assert found.exit_code == 2
     assert "stripe_customers_to_iceberg.yaml:6:13" in found.stdout + found.stderr
     assert "did you mean 'customers'" in found.stdout + found.stderr
+
+
+def test_the_job_runs_as_it_stands_into_nessie_and_s3(example: Example, nessie: NessieServer, s3: S3Server) -> None:
+    example.secrets({**nessie.environment(), **s3.environment()})
+    made = example.customers(5)
+    first = example.run()
+    assert first.exit_code == 0, first.stderr
+    example.fake.clock.advance(HOUR)
+    example.account.edit("customers", made[0], {"name": "edited"})
+    example.account.delete("customers", made[1])
+
+    second = example.run()
+
+    assert second.exit_code == 0, second.stderr
+    assert second.result["rows_read"] == 2
+    keys = {"s3.access-key-id": s3.access_key_id, "s3.secret-access-key": s3.secret_access_key}
+    catalog = load_catalog(
+        "acme", type="rest", uri=f"{nessie.uri}/iceberg/acme", **{"s3.endpoint": s3.endpoint}, **keys
+    )
+    rows = catalog.load_table("acme.stripe_customers").scan().to_arrow().to_pylist()
+    assert {row["id"]: row["name"] for row in rows} == example.at_stripe()

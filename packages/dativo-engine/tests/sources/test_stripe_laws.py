@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 import pytest
+from dativo_config.load import load
+from dativo_config.models.resolved import ResolvedJob
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.connectors import specs
+from dativo_engine.events import EventLog
+from dativo_engine.runs import run_job
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stripe_support import Copy, serving
 
-from tests.fakes.stripe import Json, Object, Request
+from tests.fakes.stripe import TEST_KEY, Json, Object, Request
 
 EXAMPLES = int(os.environ.get("DATIVO_EXAMPLES", "12"))
 SKEW = 30
 Begin: TypeAlias = "Callable[..., tuple[Copy, History]]"
 Kind: TypeAlias = Literal["create", "edit", "delete", "recreate", "pass"]
+
+
+JOB = """\
+tenant_id: acme
+source_connector: stripe
+source:
+  objects: [customers]
+  incremental: {{strategy: events}}
+  credentials: {{api_key: "${{secret:stripe_api_key}}"}}
+  options: {{base_url: "{url}", page_size: {page_size}}}
+asset_path: assets/customers.yaml
+target_connector: iceberg
+"""
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: customers
+version: 1.0.0
+status: active
+schema:
+  - name: customers
+    properties:
+      - {name: id, logicalType: string, required: true, primaryKey: true}
+      - {name: created, logicalType: timestamp, required: true}
+      - {name: name, logicalType: string}
+"""
 
 
 class Act(NamedTuple):
@@ -97,6 +131,17 @@ def begin() -> Generator[Begin]:
         yield make
 
 
+def make_project(root: Path, url: str, *, page_size: int) -> ResolvedJob:
+    """A job that keeps a table of customers."""
+    for file, text in (("assets/customers.yaml", CONTRACT), ("secrets/acme/stripe_api_key", TEST_KEY)):
+        (root / file).parent.mkdir(parents=True)
+        (root / file).write_text(text)
+    job = root / "jobs" / "acme" / "customers.yaml"
+    job.parent.mkdir(parents=True)
+    job.write_text(JOB.format(url=url, page_size=page_size))
+    return load([job], specs()).jobs[0]
+
+
 def final(copy: Copy, name: str) -> dict[str, Object]:
     return copy.account.final(name)
 
@@ -129,6 +174,24 @@ def test_the_copy_ends_as_what_is_at_stripe_laws(
     assert stream == "coupons" or len(copy.read) == len(set(copy.read))
     copy.run()
     assert (copy.read, copy.gone) == ([], [])
+
+
+@given(parts=HISTORIES, page_size=st.integers(1, 5))
+@settings(max_examples=max(2, EXAMPLES // 6), deadline=None)
+def test_the_table_ends_as_what_is_at_stripe_laws(
+    begin: Begin, tmp_path_factory: pytest.TempPathFactory, parts: Sequence[Sequence[Act]], page_size: int
+) -> None:
+    copy, history = begin("customers", parts)
+    job = make_project(tmp_path_factory.mktemp("project"), copy.url, page_size=page_size)
+    for _ in range(3):
+        assert not run_job(job, EventLog(io.StringIO())).error
+    history.parts.clear()
+
+    assert not run_job(job, EventLog(io.StringIO())).error
+
+    stored = open_catalog(job).load_table(("acme", "customers")).scan().to_arrow().to_pylist()
+    expected = [(key, item["name"], moment(item["created"])) for key, item in final(copy, "customers").items()]
+    assert sorted((row["id"], row["name"], row["created"]) for row in stored) == sorted(expected)
 
 
 @given(parts=HISTORIES, page_size=st.integers(1, 5))
