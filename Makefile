@@ -46,7 +46,7 @@ example-secrets: ## Write secrets/acme/.env for the example jobs, from the envir
 	@$(PYTHON) tools/example_secrets.py
 
 test-serve: setup ## The service for minutes: ticks of two tenants, kills of each process; what `make test` does in short
-	DATIVO_SERVE_MINUTES=6 DATIVO_SERVE_QUEUED=500 $(BIN)/pytest -q --timeout 1800 tests/orchestrated
+	DATIVO_SERVE_LONG=1 DATIVO_SERVE_MINUTES=6 DATIVO_SERVE_QUEUED=500 $(BIN)/pytest -q --timeout 1800 tests/orchestrated
 
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .

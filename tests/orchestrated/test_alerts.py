@@ -16,7 +16,8 @@ import yaml
 from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import Tenants, schedule
 
-pytestmark = pytest.mark.timeout(900)  # services start slowly where others do
+# Services start slowly where others do.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
 
 @contextmanager

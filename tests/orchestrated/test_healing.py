@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import Tenants, schedule
 
-pytestmark = pytest.mark.timeout(900)  # services start slowly where others do
+# Services start slowly where others do.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
 # A run of so many rows goes on long enough to be killed in.
 ROWS = 1_500_000
@@ -23,6 +25,8 @@ PARTS = {
     "code_server's own child": "-m dagster api grpc",
     "run": "--multiprocessing-fork",
 }
+LONG = os.environ.get("DATIVO_SERVE_LONG") == "1"  # `make test-serve`
+KILLED = list(PARTS) if LONG else ["code_server", "run"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def service(tenants: Tenants) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", KILLED)
 def test_a_killed_process_comes_back_and_what_ran_lands_once(service: Service, tenants: Tenants, name: str) -> None:
     table = name.replace(" ", "_").replace("'s", "")
     tenants.orders("acme", range(ROWS), job=table)
@@ -67,6 +71,7 @@ def test_a_killed_process_comes_back_and_what_ran_lands_once(service: Service, t
     assert tenants.ids("acme", table) == list(range(ROWS))
 
 
+@pytest.mark.skipif(not LONG, reason="two services; make test-serve runs it")
 def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(tmp_path: Path) -> None:
     tenants = Tenants.make(tmp_path / "project")
     tenants.runner([schedule(tenants.job("acme"))], mode="orchestrated")

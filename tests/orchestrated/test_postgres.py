@@ -10,7 +10,8 @@ from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import Tenants, schedule
 from tools.services.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(900)  # services start slowly where others do
+# Services start slowly where others do.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
 
 def test_the_history_is_in_postgres_and_its_password_in_no_file(tmp_path: Path, postgres: PostgresServer) -> None:

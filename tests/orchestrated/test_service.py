@@ -13,7 +13,8 @@ import pytest
 from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import DATIVO, Tenants, schedule
 
-pytestmark = pytest.mark.timeout(900)  # services start slowly where others do
+# Services start slowly where others do.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
 # Five hundred in `make test-serve`.
 QUEUED = int(os.environ.get("DATIVO_SERVE_QUEUED", "20"))
