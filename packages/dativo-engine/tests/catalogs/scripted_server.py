@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -22,12 +23,14 @@ class Script:
 
     Attributes:
         faults: (method, end of path) -> what goes wrong with the next such requests, in their order.
+        hands_out: credentials that it adds to the answer to who loads a table, as a catalogue that vends some does.
         seen: method and path of each request, with its headers.
     """
 
     behind: str
     faults: dict[tuple[str, str], list[Fault]] = field(default_factory=dict[tuple[str, str], list[Fault]])
     seen: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list[tuple[str, str, Mapping[str, str]]])
+    hands_out: Mapping[str, str] = field(default_factory=dict[str, str])
     ended: threading.Event = field(default_factory=threading.Event)
     uri: str = ""
 
@@ -38,6 +41,14 @@ class Script:
     def count(self, method: str, path: str) -> int:
         """How many such requests came."""
         return sum(seen[0] == method and seen[1].endswith(path) for seen in self.seen)
+
+    def with_credentials(self, answer: httpx.Response) -> bytes:
+        """What the real server said, with the credentials that this one hands out."""
+        if not self.hands_out or answer.request.method != "GET" or "/tables/" not in answer.request.url.path:
+            return answer.content
+        return json.dumps(
+            {**answer.json(), "storage-credentials": [{"prefix": "s3://", "config": self.hands_out}]}
+        ).encode()
 
     def next_fault(self, method: str, path: str) -> Fault | None:
         """What goes wrong with this request."""
@@ -90,7 +101,7 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
                 script.ended.wait(20)
                 self.close_connection = True
             else:
-                self.say(answer.status_code, answer.content, cut=fault == "cut")
+                self.say(answer.status_code, script.with_credentials(answer), cut=fault == "cut")
 
         def say(self, status: int, content: bytes, *, cut: bool = False) -> None:
             self.send_response(status)

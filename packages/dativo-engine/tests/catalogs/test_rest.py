@@ -162,6 +162,23 @@ def test_credentials_for_files_are_asked_for_only_without_keys_of_the_jobs_own(l
     assert lake.script.seen[-1][2]["X-Iceberg-Access-Delegation"] == "vended-credentials"
 
 
+def test_a_tables_files_are_read_with_the_credentials_that_the_catalogue_hands_out(lake: Lake) -> None:
+    keys = {"s3.access-key-id": lake.s3.access_key_id, "s3.secret-access-key": lake.s3.secret_access_key}
+    files = {"py-io-impl": "dativo_engine.storage.fileio.StorageFileIO", "s3.endpoint": lake.s3.endpoint}
+    catalog = open_rest(lake.connection(), files=files)
+    lake.script.hands_out = keys
+    table = catalog.load_table(NAME)
+    with table.io.new_input(table.metadata_location).open() as stream:
+        assert b"table-uuid" in stream.read()
+
+
+def test_a_jobs_own_keys_win_over_those_that_the_catalogue_hands_out(lake: Lake) -> None:
+    lake.script.hands_out = {"s3.access-key-id": "nobody", "s3.secret-access-key": "x", "s3.session-token": "theirs"}
+    properties = lake.open().load_table(NAME).io.properties
+    assert properties["s3.access-key-id"] == lake.s3.access_key_id
+    assert "s3.session-token" not in properties
+
+
 def test_what_is_no_catalogue_is_called_one(lake: Lake) -> None:
     lake.script.fail("GET", "/v1/config", "cut", "cut", "cut")
     with pytest.raises(DativoError, match=r"target\.connection\.rest\.uri"):

@@ -142,7 +142,7 @@ class ObjectStore(Model):
 
 
 class RestConnection(Model):
-    """Any Iceberg REST catalogue. Credentials for the files that it hands out are used where the job has none."""
+    """Any Iceberg REST catalogue. What it hands out for a table's files is used where the job has no keys."""
 
     uri: str = Field(default="", description="The catalogue, without `/v1`.")
     warehouse: str | None = Field(default=None, description="The catalogue's name for the warehouse.")
@@ -189,11 +189,6 @@ class Connection(Model):
     def store(self) -> ObjectStore | None:
         """Where table files lie, by whichever name; None: it says nothing of that."""
         return self.minio if self.s3 is None else self.s3
-
-    @property
-    def store_place(self) -> str:
-        """How a job names the settings of the store."""
-        return "target.connection.s3" if self.minio is None else "target.connection.minio"
 
 
 class Checkpoint(Model):
