@@ -143,7 +143,7 @@ class Transport:
             if size > self._limit:
                 message = (
                     f"{asked}: the answer is larger than {self._limit:,} bytes, the run's share of memory for one; "
-                    "ask for fewer records at once (page_size), or raise DATIVO_MEMORY_LIMIT"
+                    "ask for smaller pages, or raise DATIVO_MEMORY_LIMIT"
                 )
                 raise FatalError(message)
             parts.append(part)
