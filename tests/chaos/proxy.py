@@ -1,0 +1,146 @@
+"""A server that stands before another one and does to one chosen request what networks and servers do."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+Fault = Literal["reset", "lost", "cut", "late", "429", "500", "503"]
+"""reset: before the server gets the request; lost: its answer, after it was carried out; cut: half of the body arrives;
+late: everything takes a second longer; the numbers: the server answers so and does nothing."""
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+LATE_SECONDS = 1.0
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
+
+
+@dataclass
+class Trouble:
+    """What happens to which request, counted over all proxies that share it; 0: none.
+
+    Attributes:
+        requests: how many came so far.
+        met: the request that it happened to.
+    """
+
+    at: int = 0
+    fault: Fault = "reset"
+    requests: int = 0
+    met: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, fault: Fault = "reset", *, at: int = 0) -> None:
+        """Count anew."""
+        with self._lock:
+            self.at, self.fault, self.requests, self.met = at, fault, 0, ""
+
+    def next(self, request: str) -> Fault | None:
+        """The request that comes now, and its fate."""
+        with self._lock:
+            self.requests += 1
+            if self.requests != self.at:
+                return None
+            self.met = request
+            return self.fault
+
+
+@contextmanager
+def proxy(target: str, trouble: Trouble) -> Generator[str]:
+    """The address of a proxy before the server at `target`."""
+
+    class Handler(_Handler):
+        """Of this proxy."""
+
+        upstream = urlsplit(target).netloc
+        fate = trouble
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    upstream = ""
+    fate = Trouble()
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.fate.next(f"{self.command} {self.path}")
+        if fault == "reset":
+            self._reset()
+        elif fault == "cut":
+            self._send_half(body)
+            self._reset()
+        elif fault in ("429", "500", "503"):
+            self._answer(int(fault), [("Content-Type", "text/plain")], b"the proxy says no")
+        else:
+            if fault == "late":
+                time.sleep(LATE_SECONDS)
+            status, headers, content = self._ask(body)
+            if fault == "lost":
+                self._reset()
+            else:
+                self._answer(status, headers, content)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - the base class's names
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection(self.upstream, timeout=60)
+        try:
+            self._send_head(connection)
+            connection.send(body)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
+
+    def _send_half(self, body: bytes) -> None:
+        connection = http.client.HTTPConnection(self.upstream, timeout=60)
+        self._send_head(connection)
+        connection.send(body[: len(body) // 2])
+        connection.close()
+
+    def _send_head(self, connection: http.client.HTTPConnection) -> None:
+        # With the host that the client signed for.
+        connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in HOP_BY_HOP:
+                connection.putheader(name, value)
+        connection.endheaders()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response_only(status)
+        lengths = [value for name, value in headers if name.lower() == "content-length"]
+        for name, value in headers:
+            if name.lower() not in HOP_BY_HOP | {"content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", lengths[0] if self.command == "HEAD" and lengths else str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
