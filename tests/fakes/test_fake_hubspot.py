@@ -60,7 +60,8 @@ def asked(url: str, method: str, path: str, body: object = None, token: str = TO
 
 
 def search(url: str, **request: object) -> tuple[int, Any]:
-    status, content, _ = asked(url, "POST", "/crm/v3/objects/contacts/search", request)
+    everything = {"filterGroups": [], "sorts": [], "properties": [], "limit": 10, "after": "0"}
+    status, content, _ = asked(url, "POST", "/crm/v3/objects/contacts/search", {**everything, **request})
     return status, content
 
 
@@ -148,6 +149,7 @@ def test_search_pages_no_further_than_ten_thousand(fake: FakeHubSpot, url: str) 
         {"properties": ["nope"]},
         {"properties": ["email"] * 500},
         {"archived": True},
+        {"filterGroups": None},
     ],
 )
 def test_search_refuses_what_it_is_not_documented_to_take(

@@ -3,7 +3,19 @@
 from tests.fakes.hubspot.answers import ApiError, Request, Response
 from tests.fakes.hubspot.api import TOKEN, App, FakeHubSpot
 from tests.fakes.hubspot.limits import Limits
-from tests.fakes.hubspot.portal import Portal, Record
+from tests.fakes.hubspot.portal import Object, Portal, Record
 from tests.fakes.hubspot.server import serve
 
-__all__ = ("TOKEN", "ApiError", "App", "FakeHubSpot", "Limits", "Portal", "Record", "Request", "Response", "serve")
+__all__ = (
+    "TOKEN",
+    "ApiError",
+    "App",
+    "FakeHubSpot",
+    "Limits",
+    "Object",
+    "Portal",
+    "Record",
+    "Request",
+    "Response",
+    "serve",
+)

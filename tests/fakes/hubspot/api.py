@@ -188,16 +188,19 @@ class FakeHubSpot:
             "status": "COMPLETE",
             # A record that was asked for by two ids comes once, and in no promised order.
             "results": [_record(record, names) for record in reversed(there.values())],
-            "startedAt": iso(self.portal.now),
-            "completedAt": iso(self.portal.now),
+            **self._times(),
         }
         if not missing:
             return 200, answer
         message = "Could not get some objects, they may be deleted or not exist. Check that ids are valid."
         error: Object = {
-            "status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": {"ids": missing}
+            "status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": {"ids": missing},
+            "errors": [], "links": {},
         }  # fmt: skip
         return 207, {**answer, "numErrors": 1, "errors": [error]}
+
+    def _times(self) -> Object:
+        return {"startedAt": iso(self.portal.now), "completedAt": iso(self.portal.now)}
 
     def _associated(self, name: str, shelf: Shelf, other: str, body: Object) -> tuple[int, Json]:
         if self.portal.shelf(other) is None:
@@ -212,14 +215,14 @@ class FakeHubSpot:
             if not everyone or record_id not in shelf.records:
                 missing.append(str(record_id))
                 continue
-            kinds: list[Json] = [{"category": "HUBSPOT_DEFINED", "typeId": 1, "label": None}]
+            kinds: list[Json] = [{"category": "HUBSPOT_DEFINED", "typeId": 1}]
             some = everyone[start : start + ASSOCIATION_PAGE]
-            to: list[Json] = [{"toObjectId": it, "associationTypes": kinds} for it in some]
+            to: list[Json] = [{"toObjectId": str(it), "associationTypes": kinds} for it in some]
             result: Object = {"from": {"id": str(record_id)}, "to": to}
             if start + ASSOCIATION_PAGE < len(everyone):
                 result["paging"] = {"next": {"after": str(start + ASSOCIATION_PAGE), "link": "?after"}}
             results.append(result)
-        answer: Object = {"status": "COMPLETE", "results": results}
+        answer: Object = {"status": "COMPLETE", "results": results, **self._times()}
         if not missing:
             return 200, answer
         errors: list[Json] = [
@@ -229,6 +232,8 @@ class FakeHubSpot:
                 "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
                 "message": f"No {other} is associated with {name} {it}.",
                 "context": {"fromObjectId": [it]},
+                "errors": [],
+                "links": {},
             }
             for it in missing
         ]

@@ -47,13 +47,13 @@ class Sort(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class SearchRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """What is searched for. Groups hold one or the other."""
+    """What is searched for. Groups hold one or the other. HubSpot's OpenAPI requires every field."""
 
-    filter_groups: Sequence[FilterGroup] = ()
-    sorts: Sequence[Sort] = ()
-    properties: Sequence[str] = ()
-    limit: int = 10
-    after: str | int = 0
+    filter_groups: Sequence[FilterGroup]
+    sorts: Sequence[Sort]
+    properties: Sequence[str]
+    limit: int
+    after: str | int
 
 
 def parse(body: str) -> SearchRequest:

@@ -16,7 +16,7 @@ from dativo_engine.sources.hubspot import source as room
 from hubspot_support import Copy, serving
 from pydantic import ValidationError
 
-from tests.fakes.hubspot import App, FakeHubSpot, Limits, Request
+from tests.fakes.hubspot import App, FakeHubSpot, Limits, Object, Request, Response
 
 DAY = 24 * 3600 * 1000
 PEOPLE = [{"email": f"{number}@example.com", "firstname": f"No. {number}"} for number in range(250)]
@@ -201,6 +201,31 @@ def test_a_column_with_a_cell_that_does_not_convert_stays_text(copy: Copy) -> No
     copy.portal.create("contacts", {"total_revenue": "7"})
     copy.columns = ("id", "total_revenue")
     assert [row["total_revenue"] for row in copy.run().rows.values()] == ["much", "7"]
+
+
+def test_values_that_are_no_text_keep_every_digit(copy: Copy) -> None:
+    moment = "2026-01-05T08:00:00.000Z"
+    values: Object = {"total_revenue": 1234567890123456789, "hs_email_optout": True, "lastmodifieddate": moment}
+    record: Object = {"id": "1", "properties": values, "createdAt": moment, "updatedAt": moment, "archived": False}
+
+    def answer(request: Request) -> Response | None:
+        listing = request.method == "GET" and "archived=false" in request.query
+        return Response.of({"results": [record]}) if listing else None
+
+    copy.fake.hooks.append(answer)
+    copy.columns = ("id", "total_revenue", "hs_email_optout", "phone")
+
+    assert copy.run().rows == {
+        "1": {"id": "1", "total_revenue": 1234567890123456789.0, "hs_email_optout": True, "phone": None}
+    }
+
+
+def test_records_that_are_not_as_described_are_told(copy: Copy) -> None:
+    broken: Object = {"id": "one", "properties": {}, "createdAt": "today", "updatedAt": "today"}
+    copy.fake.hooks.append(lambda request: Response.of({"results": [broken]}) if request.query else None)
+    copy.incremental = False
+    with pytest.raises(FatalError, match="a record is not as HubSpot describes it"):
+        copy.run()
 
 
 def test_only_what_the_contract_names_is_asked_for_or_all_or_a_list(copy: Copy) -> None:

@@ -110,8 +110,16 @@ class Api:
 
     def newest(self, it: HubSpotObject) -> Newest:
         """What the search knows now."""
-        sort: JsonValue = {"propertyName": it.modified, "direction": "DESCENDING"}
-        page = self._search(it, {"limit": 1, "after": "0", "properties": [it.modified], "sorts": [sort]})
+        page = self._search(
+            it,
+            {
+                "limit": 1,
+                "after": "0",
+                "properties": [it.modified],
+                "sorts": [{"propertyName": it.modified, "direction": "DESCENDING"}],
+                "filterGroups": [],
+            },
+        )
         versions, total = changes(page, it), page.value("total")
         if not isinstance(total, int):
             message = f"{page.answer.asked}: the answer does not tell the total"

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dativo_engine.errors import MalformedAnswerError
 from dativo_engine.interfaces import Batch, Position
 from dativo_engine.jsonrows.reader import JsonReader
-from dativo_engine.jsonrows.values import Elements
 from dativo_engine.rest import Page, blocks
 from dativo_engine.sources.hubspot.api import ASSOCIATION_BATCH, Api
 from dativo_engine.sources.hubspot.cursor import NO_IDS, Ids, Versions
 from dativo_engine.sources.hubspot.objects import HubSpotObject
-from dativo_engine.sources.hubspot.types import TEXT, as_sent, typed
+from dativo_engine.sources.hubspot.types import TEXT, as_sent, side_by_side, typed
 
 if TYPE_CHECKING:
     from dativo_config.models.contract import SchemaObject
@@ -75,15 +74,14 @@ class RecordReader:
     def __init__(self, api: Api, it: HubSpotObject, shape: Shape, *, stream: str, block_bytes: int) -> None:
         self._api, self._it, self._shape, self._stream = api, it, shape, stream
         self._block_bytes = block_bytes
-        lists = [associated_column(other) for other in shape.associations]
-        texts = dict.fromkeys([*FIELDS, *shape.properties, *(name for name in shape.columns if name not in lists)])
-        self._reader = JsonReader(api.url(it), stream, as_sent(stream, texts, lists))
+        fields = dict.fromkeys([*FIELDS, *shape.columns]) if it.is_listed_only else FIELDS
+        self._reader = JsonReader(api.url(it), stream, as_sent(stream, fields, shape.properties))
 
     def rows(self, pages: Iterable[Page]) -> Generator[Rows]:
         """The pages' records in order."""
         most = ASSOCIATION_BATCH if self._shape.associations else RECORDS_PER_BATCH
         runs = blocks(pages, block_bytes=self._block_bytes, block_records=most)
-        for batch in self._reader.batches(Elements(self._flat(run.elements)) for run in runs):
+        for batch in self._reader.batches(runs):
             yield self._rows(batch)
 
     def deletes(self, ids: Ids, *, because: str) -> Batch:
@@ -100,49 +98,33 @@ class RecordReader:
         records = pa.RecordBatch.from_arrays(columns, list(self._shape.columns))
         return Batch(self._stream, records, Position(self._api.url(self._it)))
 
-    def _flat(self, records: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
-        """Each record's properties and other fields side by side, copied as they are written."""
-        if self._it.is_listed_only:
-            return list(records)
-        heads = [_RECORD.decode(record) for record in records]
-        ids = [head.id for head in heads]
-        found = {
-            associated_column(other): self._api.associated(self._it, other, ids) for other in self._shape.associations
-        }
-        flat: list[msgspec.Raw] = []
-        for head in heads:
-            more = {column: by_id.get(head.id, []) for column, by_id in found.items()}
-            fields = _ENCODER.encode({**more, "id": head.id, "createdAt": head.created, "updatedAt": head.updated})
-            flat.append(_joined(head.properties, fields))
-        return flat
-
     def _rows(self, batch: Batch) -> Rows:
-        records = batch.records
-        modified = records.column(self._it.modified or "updatedAt")
-        modified = pc.coalesce(modified, records.column("updatedAt"))
-        moments = modified.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
-        versions = Versions.of([(_numbers(records.column("id")), moments.to_numpy())])
-        ids = records.column("id")
-        merged = [_merged(records.column(name), ids) for name in MERGED if name in records.schema.names]
-        told = typed(records.select(list(self._shape.columns)), self._shape.schema)
+        records = side_by_side(batch.records, self._shape.properties)
+        try:
+            versions = Versions.of([(_numbers(records.column("id")), self._moments(records))])
+            merged = [
+                _merged(records.column(name), records.column("id")) for name in MERGED if name in records.schema.names
+            ]
+        except (pa.ArrowInvalid, KeyError) as error:
+            message = f"{batch.position.source}: a record is not as HubSpot describes it: {error}"
+            raise MalformedAnswerError(message) from error
+        told = typed(self._told(records), self._shape.schema)
         return Rows(replace(batch, records=told), versions, np.concatenate([NO_IDS, *merged]))
 
+    def _moments(self, records: pa.RecordBatch) -> Ids:
+        """When each record was last changed."""
+        modified = records.column(self._it.modified or "updatedAt")
+        modified = pc.coalesce(modified, records.column("updatedAt"))
+        return modified.cast(pa.timestamp("ms", "UTC")).cast(pa.int64()).to_numpy()
 
-class _Record(msgspec.Struct, frozen=True, rename={"created": "createdAt", "updated": "updatedAt"}):
-    id: str
-    created: str
-    updated: str
-    properties: msgspec.Raw
-
-
-_RECORD = msgspec.json.Decoder(_Record)
-_ENCODER = msgspec.json.Encoder()
-
-
-def _joined(*objects: bytes | msgspec.Raw) -> msgspec.Raw:
-    """Several JSON objects as one."""
-    inner = (bytes(it)[1:-1] for it in objects)
-    return msgspec.Raw(b"{" + b",".join(part for part in inner if part) + b"}")
+    def _told(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """The columns that are handed on, associated ids among them."""
+        ids = records.column("id").to_pylist() if self._shape.associations else []
+        for other in self._shape.associations:
+            found = self._api.associated(self._it, other, ids)
+            told = pa.array([found.get(record_id, []) for record_id in ids], pa.list_(TEXT))
+            records = records.append_column(associated_column(other), told)
+        return records.select([name for name in self._shape.columns if name in records.schema.names])
 
 
 def _numbers(ids: Array) -> Ids:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from dativo_config.models.contract import PhysicalType, Property, SchemaObject
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     Array: TypeAlias = pa.Array[pa.Scalar[pa.DataType]]
 
 TEXT = pa.string()
-_TEXT, _LIST = PhysicalType("string"), PhysicalType("list")
+PROPERTIES = "properties"
+_TEXT = PhysicalType("string")
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
 _TIMES = frozenset({"date", "timestamp", "timestamptz"})
 # What text is not cut into: it holds JSON, or is wanted as it is.
 _AS_WRITTEN = frozenset({"string", "struct", "map", "binary", "fixed"})
@@ -24,12 +28,46 @@ _MILLISECONDS = "^-?[0-9]{8,}$"
 _DAY, _MOMENT = "%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"
 
 
-def as_sent(name: str, columns: Iterable[str], lists: Iterable[str]) -> SchemaObject:
-    """A contract with which HubSpot's records are read as they are: text, and lists of text."""
-    properties = [Property(column, column, "string", _TEXT) for column in columns]
-    element = Property("", "", "string", _TEXT)
-    properties += [Property(column, column, "array", _LIST, items=element) for column in lists]
-    return SchemaObject(name, name, tuple(properties))
+def as_sent(name: str, fields: Iterable[str], properties: Iterable[str]) -> SchemaObject:
+    """A contract with which HubSpot's records are read as they are: fields of text, and properties of text in one."""
+    inner = tuple(map(_text, properties))
+    nested = (Property(PROPERTIES, PROPERTIES, "object", PhysicalType("struct"), properties=inner),) if inner else ()
+    return SchemaObject(name, name, (*map(_text, fields), *nested))
+
+
+def side_by_side(records: pa.RecordBatch, properties: Sequence[str]) -> pa.RecordBatch:
+    """Records with their properties, these at least, beside their other fields."""
+    at = records.schema.get_field_index(PROPERTIES)
+    if at < 0:
+        return records
+    names = records.schema.names
+    fields = {name: column for name, column in zip(names, records.columns, strict=True) if name != PROPERTIES}
+    column = records.column(at)
+    if isinstance(column, pa.StructArray):
+        inner = dict(zip((field.name for field in column.type), column.flatten(), strict=True))
+    else:
+        inner = _apart(column, properties)
+    columns = {**inner, **fields}
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+
+def _apart(column: Array, properties: Sequence[str]) -> dict[str, Array]:
+    """Properties that came as JSON, for not all of them are text."""
+    objects = [_OBJECT.decode(text) for text in column.to_pylist()]
+    names = dict.fromkeys([*properties, *(name for found in objects for name in found)])
+    return {name: pa.array([_written(found.get(name)) for found in objects], TEXT) for name in names}
+
+
+def _written(value: msgspec.Raw | None) -> str | None:
+    """A string's content, any other value as it is written."""
+    text = b"null" if value is None else bytes(value)
+    if text == b"null":
+        return None
+    return _STRING.decode(text) if text.startswith(b'"') else text.decode()
+
+
+def _text(name: str) -> Property:
+    return Property(name, name, "string", _TEXT)
 
 
 def typed(records: pa.RecordBatch, schema: SchemaObject | None) -> pa.RecordBatch:
