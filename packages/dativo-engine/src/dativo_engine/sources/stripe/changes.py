@@ -19,7 +19,7 @@ from dativo_engine.errors import RetryableError
 from dativo_engine.jsonrows.values import value_at
 from dativo_engine.rest.paging import in_order
 from dativo_engine.sources.stripe.api import Api, Head, Listed
-from dativo_engine.sources.stripe.cursor import OVERLAP_SECONDS, Reached
+from dativo_engine.sources.stripe.cursor import OVERLAP_SECONDS, Follower, Reached
 from dativo_engine.sources.stripe.objects import StripeObject
 
 # How many objects are asked for at once.
@@ -59,7 +59,7 @@ class Changes:
         listed: how far the stream's list was read by earlier runs, where this run reads the list on afterwards: that
             tells what objects created since are now. None: it does not.
         window_bytes: how much of the feed is held at once.
-        reached: how far the feed was read; moves on as the changes are read.
+        reached: how far the feed was read; moves on once the changes were read to their end.
         touched: objects that earlier runs read and the list has to tell again.
     """
 
@@ -74,12 +74,13 @@ class Changes:
 
     def read(self) -> Generator[Changed]:
         """The changes, to be applied in order."""
-        start = self.reached
+        start, feed = self.reached, Follower(self.reached)
         for window in windows(self._page, start.since, most_bytes=self.window_bytes):
-            self.reached = self.reached.after([Head(event.id, event.created) for event in window])
+            feed.note([Head(event.id, event.created) for event in window])
             fresh = [event for event in window if event.id not in start.seen]
             if fresh:
                 yield self._settle(fresh, unsure_until=start.latest + OVERLAP_SECONDS)
+        self.reached = feed.reached
 
     def _page(self, params: Mapping[str, str], after: str) -> Listed:
         listed = self.api.page(self.stream.feed, params, after=after)

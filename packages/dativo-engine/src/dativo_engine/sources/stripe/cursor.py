@@ -39,13 +39,32 @@ class Reached:
         """The second from which on the list is not surely complete. All that is older was read."""
         return max(self.latest - OVERLAP_SECONDS, 0)
 
-    def after(self, heads: Sequence[Head]) -> Reached:
-        """The same, after these were read too. They stand the newest first."""
+
+class Follower:
+    """Notes how far a list is read while its pages pass by."""
+
+    def __init__(self, reached: Reached) -> None:
+        self._latest = reached.latest
+        self._seen = dict(reached.seen)
+
+    def note(self, heads: Sequence[Head]) -> None:
+        """These were read; they stand the newest first."""
         if not heads or heads[0].created < self.since:
-            return self
-        latest = max(self.latest, heads[0].created)
-        stamps = {**self.seen, **{head.id: head.created for head in heads}}
-        return Reached(latest, {key: at for key, at in stamps.items() if at >= latest - OVERLAP_SECONDS})
+            return
+        if heads[0].created > self._latest:
+            self._latest = heads[0].created
+            self._seen = {key: created for key, created in self._seen.items() if created >= self.since}
+        self._seen.update({head.id: head.created for head in heads if head.created >= self.since})
+
+    @property
+    def since(self) -> int:
+        """The second from which on what was read counts as recent."""
+        return max(self._latest - OVERLAP_SECONDS, 0)
+
+    @property
+    def reached(self) -> Reached:
+        """How far that is."""
+        return Reached(self._latest, dict(self._seen))
 
 
 @dataclass(frozen=True, slots=True)

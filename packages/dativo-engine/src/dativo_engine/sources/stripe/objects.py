@@ -63,6 +63,7 @@ _TRANSFER = _events("transfer", "created", "reversed", "updated")
 # Without it the list leaves cancelled subscriptions out; a deleted one is a cancelled one, and stays.
 _WHATEVER_STATUS = {"status": "all"}
 
+# Stream -> what it is. With neither events nor `immutable` it is read in full by each run: nothing tells of changes.
 OBJECTS: Mapping[str, StripeObject] = MappingProxyType(
     {
         "accounts": StripeObject("/v1/accounts"),
@@ -197,5 +198,3 @@ OBJECTS: Mapping[str, StripeObject] = MappingProxyType(
         "webhook_endpoints": StripeObject("/v1/webhook_endpoints", by_created=False),
     }
 )
-"""Stream -> what it is. Objects with neither events nor `immutable` are read in full by each run: nothing tells of
-their changes."""

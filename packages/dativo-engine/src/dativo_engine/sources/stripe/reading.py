@@ -23,7 +23,7 @@ from dativo_engine.jsonrows.values import Elements
 from dativo_engine.rest import Page, blocks
 from dativo_engine.sources.stripe.api import Api, Listed
 from dativo_engine.sources.stripe.changes import Changed, Changes
-from dativo_engine.sources.stripe.cursor import Reached, Standing
+from dativo_engine.sources.stripe.cursor import Follower, Reached, Standing
 from dativo_engine.sources.stripe.objects import StripeObject
 from dativo_engine.sources.stripe.types import as_sent, with_times
 
@@ -68,8 +68,8 @@ class Reading:
     def everything(self) -> Generator[Batch]:
         """The whole list. The last batch has the cursor, where there is a way to go on from it."""
         events = self._feed_stands() if self.way.by_events else None
-        objects = _Follower(Reached())
-        yield from self._batches(objects.watch(self.api.newest_first(self.stream)))
+        objects = Follower(Reached())
+        yield from self._batches(_noted(objects, self.api.newest_first(self.stream)))
         if self.way.by_events or self.way.by_created:
             listed = objects.reached if self.way.by_created else None
             yield self._end(Standing(self.realm, listed, events, self.now))
@@ -89,21 +89,20 @@ class Reading:
                 yield from self._applied(changed)
             events, touched = changes.reached, frozenset(changes.touched)
         if objects is not None:
-            follower = _Follower(objects)
+            follower = Follower(objects)
             known = objects.seen.keys() - touched
             listed = self.api.newest_first(self.stream, since=objects.since)
-            yield from self._batches(_without(known, follower.watch(listed)))
+            yield from self._batches(_without(known, _noted(follower, listed)))
             objects = follower.reached
         yield self._end(start.after(objects, events, now=self.now))
 
     def _feed_stands(self) -> Reached:
         """Where the feed stands now."""
-        reached = Reached()
-        for listed in self.api.newest_first(self.stream.feed):
-            reached = reached.after(listed.heads)
-            if not listed.heads or listed.heads[-1].created < reached.since:
+        feed = Follower(Reached())
+        for listed in _noted(feed, self.api.newest_first(self.stream.feed)):
+            if not listed.heads or listed.heads[-1].created < feed.since:
                 break
-        return reached
+        return feed.reached
 
     def _batches(self, lists: Iterable[Listed]) -> Generator[Batch]:
         """The records of some pages, put together to batches that are worth writing."""
@@ -145,16 +144,11 @@ class Reading:
         )
 
 
-@dataclass(slots=True)
-class _Follower:
-    """Notes how far a list is read while its pages pass by."""
-
-    reached: Reached
-
-    def watch(self, lists: Iterable[Listed]) -> Generator[Listed]:
-        for listed in lists:
-            self.reached = self.reached.after(listed.heads)
-            yield listed
+def _noted(follower: Follower, lists: Iterable[Listed]) -> Generator[Listed]:
+    """The pages, once the follower has seen them."""
+    for listed in lists:
+        follower.note(listed.heads)
+        yield listed
 
 
 def _without(known: Iterable[str], lists: Iterable[Listed]) -> Generator[Listed]:
