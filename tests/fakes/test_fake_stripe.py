@@ -222,10 +222,9 @@ def test_more_than_twenty_event_types_are_refused(api: Api) -> None:
 
 
 def test_one_request_too_many_is_told_with_its_reason(api: Api) -> None:
-    api.fake.rate, api.fake.retry_after = 1, "2"
-    answers = [api.get("/v1/customers") for _ in range(3)]
+    api.fake.rate, api.fake.retry_after = 0, "2"
 
-    late = answers[-1]
+    late = api.get("/v1/customers")
 
     assert late.status_code == 429
     assert late.headers["stripe-rate-limited-reason"] == "global-rate"
