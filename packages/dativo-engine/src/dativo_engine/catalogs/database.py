@@ -20,11 +20,11 @@ CATALOG_NAME = "dativo"
 class DatabaseCatalog(SqlCatalog):
     """PyIceberg's catalogue in a database, which says so when the answer to a commit was lost."""
 
-    def __init__(self, name: str, **properties: str) -> None:
-        super().__init__(name, **properties)
+    @override
+    def _init_catalog(self) -> None:
         # A connection kept open would hold a file after its user is done, and would not survive a fork.
-        self.engine.dispose()
-        self.engine = create_engine(properties["uri"], poolclass=NullPool)
+        self.engine = create_engine(self.properties["uri"], poolclass=NullPool)
+        super()._init_catalog()
 
     @property
     def place(self) -> str:
