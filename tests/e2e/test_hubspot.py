@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
+from pyiceberg.catalog import load_catalog
 
 from tests.docs.documents import REPOSITORY
 from tests.e2e.project import Finished, Project
 from tests.fakes.hubspot import TOKEN, App, FakeHubSpot, Portal, serve
 from tests.readers.view import Reader
 from tools.example_secrets import write_secrets
+from tools.services.nessie import NessieServer
+from tools.services.seaweedfs import S3Server
 
 JOB = "jobs/acme/hubspot_contacts_to_iceberg.yaml"
 CONNECTION = re.compile(r"^  connection:\n(?:    .*\n)+", re.MULTILINE)
@@ -41,8 +44,12 @@ class Example:
         for old, new in changes.items():
             text = text.replace(old, new)
         job.write_text(text)
-        write_secrets(self.project.root, {"HUBSPOT_ACCESS_TOKEN": TOKEN, "HUBSPOT_BASE_URL": self.url})
+        self.secrets()
         return self
+
+    def secrets(self, **more: str) -> None:
+        """What `make example-secrets` writes."""
+        write_secrets(self.project.root, {"HUBSPOT_ACCESS_TOKEN": TOKEN, "HUBSPOT_BASE_URL": self.url, **more})
 
     def run(self, *arguments: str) -> Finished:
         return self.project.dativo("run", "--config", JOB, "--mode", "self_hosted", "--json", *arguments)
@@ -203,3 +210,24 @@ def test_a_missing_scope_is_named_to_the_one_who_can_grant_it(example: Example) 
     assert run.exit_code == 2
     assert "the token lacks the scope crm.objects.contacts.read" in str(run.result["error"])
     assert "source.credentials" in str(run.result["error"])
+
+
+def test_the_job_runs_as_it_stands_into_nessie_and_s3(example: Example, nessie: NessieServer, s3: S3Server) -> None:
+    example.secrets(**nessie.environment(), **s3.environment())
+    made = example.contacts(5)
+    first = example.run()
+    assert first.exit_code == 0, first.stderr
+    example.portal.edit("contacts", made[0], {"firstname": "edited"})
+    example.portal.archive("contacts", made[1])
+    example.portal.now += HOUR
+
+    second = example.run()
+
+    assert second.exit_code == 0, second.stderr
+    assert second.result["rows_read"] == 2
+    keys = {"s3.access-key-id": s3.access_key_id, "s3.secret-access-key": s3.secret_access_key}
+    catalog = load_catalog(
+        "acme", type="rest", uri=f"{nessie.uri}/iceberg/acme", **{"s3.endpoint": s3.endpoint}, **keys
+    )
+    rows = catalog.load_table("acme.hubspot_contacts").scan().to_arrow().to_pylist()
+    assert {row["id"]: row["firstname"] for row in rows} == example.at_hubspot()

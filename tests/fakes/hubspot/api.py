@@ -229,7 +229,6 @@ class FakeHubSpot:
             {
                 "status": "error",
                 "category": "OBJECT_NOT_FOUND",
-                "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
                 "message": f"No {other} is associated with {name} {it}.",
                 "context": {"fromObjectId": [it]},
                 "errors": [],
