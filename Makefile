@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services check test test-kill test-resume test-laws format schemas example-secrets bench-csv bench-merge bench-rest bench-start test-serve bench-orchestrated clean
+.PHONY: help setup demo services check test test-kill test-nessie test-resume test-laws format schemas example-secrets bench-csv bench-merge bench-rest bench-start test-serve bench-orchestrated clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,9 @@ test: setup ## Every test that this machine can run
 
 test-kill: setup ## Half a thousand kills and more, each followed by a run again; writes a report
 	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
+
+test-nessie: setup ## Nessie for hours: each fault at each request of a run, a hundred kills, two hundred commits of ten writers
+	DATIVO_KILLS=100 $(BIN)/pytest -q --timeout 0 tests/nessie packages/dativo-engine/tests/conformance/test_nessie_runs.py
 
 test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what is read again, and what is seen
 	DATIVO_RESUME_ROWS=20000000 $(BIN)/pytest -q --timeout 0 tests/chaos/test_resume.py

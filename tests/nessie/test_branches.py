@@ -24,6 +24,20 @@ def test_two_tenants_with_two_jobs_each_are_on_their_own_branches_and_nowhere_el
     assert (lake.run_branches(lake.acme), lake.run_branches(lake.globex)) == ([], [])
 
 
+def test_before_the_first_run_there_is_no_table_and_no_branch_and_asking_makes_none(lake: Lake) -> None:
+    config = lake.job(lake.acme)
+    for command in (
+        ("state", "show"),
+        ("table", "show"),
+        ("table", "snapshots"),
+        ("quarantine", "show"),
+        ("branches",),
+    ):
+        done = lake.dativo(*command, "--config", config)
+        assert done.exit_code == 0, done.stderr
+    assert lake.api.branch(lake.acme) is None
+
+
 def test_rows_and_rejected_rows_of_a_run_come_in_one_commit_of_the_branch(lake: Lake) -> None:
     config = lake.job(lake.acme, validation="warn")
     lake.arrive(lake.acme, [(1, "a"), ("x", "bad")])

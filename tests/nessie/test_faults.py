@@ -10,7 +10,7 @@ from lake import Lake
 
 from tests.chaos.proxy import FAULTS, Trouble, proxy
 
-# `make test-kill` sets it: then each request gets each fault in turn.
+# `make test-nessie` sets it: then each request gets each fault in turn.
 EVERY = bool(os.environ.get("DATIVO_KILLS"))
 SHORT = 8
 MOST_RUNS = 4

@@ -125,6 +125,7 @@ def connect(
     authorization: Authorization,
     files: Mapping[str, str],
     headers: Mapping[str, str] = EMPTY_DICT,
+    kind: type[RemoteCatalog] = RemoteCatalog,
 ) -> RemoteCatalog:
     """A catalogue, once it has said how it is to be talked to.
 
@@ -132,9 +133,7 @@ def connect(
         AuthenticationError, ConnectionFailedError, RetryableError, FatalError: as `open_rest`.
     """
     try:
-        return RemoteCatalog(
-            server, uri=uri, warehouse=warehouse, authorization=authorization, headers=headers, files=files
-        )
+        return kind(server, uri=uri, warehouse=warehouse, authorization=authorization, headers=headers, files=files)
     except ValueError as error:
         message = f"{server}: what answers there is no Iceberg REST catalogue; check the address"
         raise FatalError(message) from error
