@@ -5,7 +5,9 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services check test test-kill test-nessie test-resume test-laws format schemas example-secrets bench-csv bench-merge bench-rest bench-start test-serve bench-orchestrated clean
+.PHONY: help setup demo services image example-secrets format schemas clean \
+  check test test-image test-kill test-nessie test-resume test-laws test-serve \
+  bench-csv bench-merge bench-rest bench-start bench-orchestrated
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +52,12 @@ example-secrets: ## Write secrets/acme/.env for the example jobs, from the envir
 
 test-serve: setup ## The service for minutes: ticks of two tenants, kills of each process; what `make test` does in short
 	DATIVO_SERVE_LONG=1 DATIVO_SERVE_MINUTES=6 DATIVO_SERVE_QUEUED=500 $(BIN)/pytest -q --timeout 1800 tests/orchestrated
+
+image: setup ## Build the image with buildah, into a store of this folder's own
+	@$(BIN)/python -m tools.image
+
+test-image: setup ## Build the image and run it with podman: both modes, users, walls, sizes
+	$(BIN)/pytest -q --timeout 900 tests/image
 
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .

@@ -63,7 +63,8 @@ def _take(tenant: Tenant, slots: int) -> int | None:
     except PermissionError as error:
         message = (
             f"{error.filename}: the state folder can't be written by user {os.getuid()}; "
-            f"make it writable: chown -R {os.getuid()} {tenant.state_root}"
+            f"make it writable: chown -R {os.getuid()} {tenant.state_root}, "
+            'or run a container as its owner: --user "$(id -u):0"'
         )
         raise FatalError(message) from error
     return None

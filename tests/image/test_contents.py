@@ -1,0 +1,87 @@
+"""What is in the image: as much as it says, and nothing that should not leave the machine it was built on."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.image.container import FOLDERS
+from tools.image.build import base_image
+from tools.image.engine import Engine
+
+OURS = {"dativo-cli", "dativo-config", "dativo-dagster", "dativo-engine"}
+MOST_BYTES = 500_000_000
+LIBRARIES = (
+    "pyarrow.parquet pyarrow.csv pyarrow.json pyarrow.fs pyarrow.dataset pyarrow.compute pyarrow.acero duckdb numpy "
+    "uvloop zstandard pyroaring pyiceberg_core psycopg psycopg2 cryptography.fernet grpc dagster dagster_webserver "
+    "dagster_postgres botocore.session jsonschema_rs pydantic sqlalchemy httpx msgspec watchfiles "
+    "pyiceberg.catalog.sql pyiceberg.catalog.rest"
+)
+INSTALLED = """
+import json, sysconfig
+from importlib.metadata import distributions
+print(json.dumps([item.metadata["Name"] for item in distributions(path=[sysconfig.get_path("purelib")])]))
+"""
+
+
+def python(engine: Engine, image: str, program: str) -> str:
+    """What a program prints in the image's Python."""
+    command = ["podman", "run", "--rm", "--no-healthcheck", "--network=none", "--entrypoint=python", image, "-c"]
+    return engine.must([*command, program])
+
+
+def canonical(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+@pytest.fixture(scope="module")
+def layers(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The layers that the image adds to its base, as archives."""
+    saved = tmp_path_factory.mktemp("saved") / "image.tar"
+    engine.must(["podman", "save", "--quiet", f"--output={saved}", image])
+    with tarfile.open(saved) as archive:
+        archive.extractall(saved.parent, filter="data")
+    manifest = json.loads((saved.parent / "manifest.json").read_text())
+    of_base = int(engine.must(["podman", "image", "inspect", "--format={{len .RootFS.Layers}}", base_image(engine)]))
+    return [saved.parent / name for name in manifest[0]["Layers"][of_base:]]
+
+
+def test_every_library_that_is_left_can_be_imported(engine: Engine, image: str) -> None:
+    python(engine, image, f"import {', '.join(LIBRARIES.split())}")
+
+
+def test_the_list_of_materials_is_what_is_installed(engine: Engine, image: str) -> None:
+    installed = {canonical(name) for name in json.loads(python(engine, image, INSTALLED))}
+    told = json.loads(python(engine, image, "print(open('/opt/dativo/sbom.cdx.json').read())"))
+    listed = {canonical(component["name"]) for component in told["components"]}
+    assert installed >= OURS
+    assert installed - OURS == listed - OURS
+
+
+def test_it_adds_at_most_500_mb_to_its_base(engine: Engine, image: str) -> None:
+    added = engine.size(image) - engine.size(base_image(engine))
+    assert added <= MOST_BYTES, f"{added / 1e6:.0f} MB"
+
+
+def test_no_layer_holds_a_cache_a_compiler_or_a_file_of_the_project(layers: list[Path]) -> None:
+    names: list[str] = []
+    for layer in layers:
+        with tarfile.open(layer) as archive:
+            names += [f"/{name.removeprefix('./')}" for name in archive.getnames()]
+    assert any(name.endswith("/bin/dativo") for name in names)
+    for part in (
+        "/.cache",
+        "/var/lib/apt/lists/",
+        ".whl",
+        "/pip.conf",
+        "/uv.toml",
+        "/bin/uv",
+        "/bin/gcc",
+        "/bin/strip",
+    ):
+        assert [name for name in names if part in name] == []
+    volumes = tuple(f"/app/{folder}/" for folder in FOLDERS)
+    assert [name for name in names if name.startswith(volumes)] == []
