@@ -274,9 +274,11 @@ def test_owners_are_compared_as_they_have_no_search(copy: Copy) -> None:
     copy.stream, copy.columns = "owners", ("id", "email", "firstName", "userId", "updatedAt")
     one, two, three = (copy.portal.add_owner(f"{name}@example.com") for name in ("ada", "grace", "mary"))
     assert copy.run().read == [str(one), str(two), str(three)]
+    before = [split.identity for split in copy.source().plan({}).splits]
     copy.portal.now += DAY
     copy.portal.change_owner(two, email="hopper@example.com")
     copy.portal.change_owner(three, archived=True)
+    assert [split.identity for split in copy.source().plan({}).splits] != before
 
     copy.run()
 

@@ -73,7 +73,7 @@ class Schema(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """What the search knows at a moment.
+    """What the search knows at a moment; where there is none, the list.
 
     Attributes:
         total: how many records there are.
@@ -109,7 +109,11 @@ class Api:
         yield from pages(self._client, request, ByCursor("after", "paging.next.after"), read=_read_page)
 
     def newest(self, it: HubSpotObject) -> Newest:
-        """What the search knows now."""
+        """What is known now."""
+        if it.is_listed_only:
+            listed = list(self.listed(it))
+            versions = Versions.joined(changes(page, it) for page in listed)
+            return Newest(len(versions.ids), max(versions.moments.tolist(), default=None), _date(listed[0].answer))
         page = self._search(
             it,
             {

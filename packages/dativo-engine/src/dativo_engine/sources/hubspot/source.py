@@ -17,9 +17,9 @@ from dativo_engine.rest.auth import Auth
 from dativo_engine.rest.oauth import refresh_token
 from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.hubspot.api import Api, Newest, Property
-from dativo_engine.sources.hubspot.changes import Reading
 from dativo_engine.sources.hubspot.cursor import Standing
 from dativo_engine.sources.hubspot.objects import OBJECTS, HubSpotObject, find
+from dativo_engine.sources.hubspot.reading import Reading
 from dativo_engine.sources.hubspot.records import FIELDS, MERGED, RecordReader, Shape, associated_column
 from dativo_engine.sources.hubspot.refusal import words
 from dativo_engine.sources.hubspot.spec import HubSpotCredentials, HubSpotOptions
@@ -92,7 +92,7 @@ class HubSpotSource:
 
     def _split(self, api: Api, name: str, start: Cursor | None) -> Split:
         it, incremental = find(name), self._settings.incremental is not None
-        newest = Newest(0, None, 0) if it.is_listed_only else api.newest(it)
+        newest = api.newest(it)
         payload: dict[str, JsonValue] = {
             "start": dict(start.value) if start is not None and incremental else None,
             "total": newest.total,
