@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services image example-secrets format schemas clean \
+.PHONY: help setup demo services image example-secrets format schemas screenshots clean \
   check test test-image test-kill test-nessie test-resume test-laws test-serve \
   bench-csv bench-merge bench-rest bench-start bench-orchestrated
 
@@ -80,6 +80,9 @@ bench-start: setup ## How long a run of one row and `dativo --help` take, and on
 
 bench-orchestrated: setup ## What the service adds to a run, and what 300 jobs of 100 tenants cost
 	$(BIN)/python -m tools.bench.orchestrated
+
+screenshots: setup ## The service's UI in a real browser, for docs/images; needs Chromium and Playwright
+	$(BIN)/python -m tools.screenshots
 
 clean: ## Remove what the targets above made, the demo's table included
 	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache state
