@@ -57,7 +57,7 @@ class Copy:
     incremental: bool = True
     options: Mapping[str, object] = field(default_factory=dict[str, object])
     credentials: Mapping[str, object] = field(default_factory=lambda: {"access_token": TOKEN})
-    schema: SchemaObject | None = None
+    rates_folder: Path | None = None
     cursor: Cursor | None = None
     rows: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     read: list[str] = field(default_factory=list[str])
@@ -71,17 +71,17 @@ class Copy:
         return HubSpotSource(self.settings())
 
     def settings(self) -> SourceSettings:
-        schema = self.schema or contract(self.stream, *self.columns)
         return SourceSettings(
             connector="hubspot",
             tenant_id="acme",
             job_name="copy",
             project=Path(),
-            streams=(StreamSettings(self.stream, (), schema),),
+            streams=(StreamSettings(self.stream, (), contract(self.stream, *self.columns)),),
             options=HubSpotOptions.model_validate({"base_url": self.url, **self.options}),
             credentials=HubSpotCredentials.model_validate(self.credentials),
             incremental=Incremental(strategy=MODIFIED) if self.incremental else None,
             rate_limits=RateLimits(requests_per_second=10_000),
+            rates_folder=self.rates_folder,
         )
 
     def run(self) -> Copy:

@@ -6,12 +6,13 @@ import datetime as dt
 import itertools
 from collections import Counter
 from collections.abc import Generator
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from dativo_engine.errors import AuthenticationError, FatalError, PermissionDeniedError, RateLimitError
 from dativo_engine.interfaces import Cursor
-from dativo_engine.rest import Rate
+from dativo_engine.rest import Rate, RateHeaders
 from dativo_engine.sources.hubspot import source as room
 from hubspot_support import Copy, serving
 from pydantic import ValidationError
@@ -370,6 +371,18 @@ def test_a_used_up_day_is_left_to_a_later_run(copy: Copy) -> None:
     assert limit.value.retry_after > 600
 
 
+def test_all_jobs_of_a_tenant_leave_a_used_up_day_alone(copy: Copy, tmp_path: Path) -> None:
+    copy.portal.create_many("contacts", PEOPLE)
+    copy.rates_folder = tmp_path
+    copy.fake.limits = Limits(per_day=3)
+    with pytest.raises(RateLimitError):
+        copy.run()
+    other = replace(copy, stream="owners", columns=("id", "email"))
+    with pytest.raises(RateLimitError, match="asked to be left alone"):
+        other.run()
+    assert copy.fake.requests == []
+
+
 def test_the_search_may_be_too_busy_for_a_while(copy: Copy) -> None:
     copy.portal.create_many("contacts", PEOPLE)
     clock = iter([0.0, 0.0, *(number / 2 for number in range(1, 100))])
@@ -394,7 +407,5 @@ def test_a_list_that_is_suddenly_empty_deletes_nothing(copy: Copy) -> None:
         copy.run()
 
 
-def _quick(header: Any) -> Any:
-    from dataclasses import replace
-
+def _quick(header: RateHeaders) -> RateHeaders:
     return replace(header, window=0.05)
