@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,16 +80,11 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    """A new project; what a run changes in this process is put back after it."""
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Project:
+    """A new project."""
     root = tmp_path / "my-project"
     monkeypatch.chdir(tmp_path)
     assert main(["init", "my-project"]) == 0
     monkeypatch.chdir(root)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    handlers, level, show = logging.getLogger().handlers[:], logging.getLogger().level, warnings.showwarning
-    yield Project(root, capsys)
-    logging.captureWarnings(capture=False)
-    warnings.showwarning = show
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
+    return Project(root, capsys)

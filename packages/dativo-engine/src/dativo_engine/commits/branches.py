@@ -48,6 +48,7 @@ class Branched:
         self._run_id = run_id
         self._attempt = attempt
         self._events = events
+        self._left_behind = False
         api.tenant_branch(job.target.branch)
         self._catalog = open_catalog(job)
 
@@ -55,6 +56,11 @@ class Branched:
     def catalog(self) -> Catalog:
         """See `Publication.catalog`: the tenant's branch."""
         return self._catalog
+
+    @property
+    def left_behind(self) -> bool:
+        """See `Publication.left_behind`: a branch of the run's."""
+        return self._left_behind
 
     def publish(self, parts: Sequence[Part]) -> None:
         """See `Publication.publish`."""
@@ -171,5 +177,6 @@ class Branched:
             reason = "someone writes on it"
         except DativoError as error:
             reason = str(error)
+        self._left_behind = True
         message = f"The run branch {name} stays until the next run: {reason}"
         self._events.emit("run_branch_kept", message, level="WARNING", branch=name)

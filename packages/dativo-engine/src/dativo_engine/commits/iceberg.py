@@ -142,7 +142,7 @@ class IcebergCommitter:
         except CommitStateUnknownError:
             self._unknown = True
             raise
-        self._journal.close(keep=self._unknown)
+        self._journal.close(keep=self._unknown or self._publication.left_behind)
         reach("before_mirror")
         self._repair_mirror(results.values())
         reach("after_mirror")
@@ -151,6 +151,8 @@ class IcebergCommitter:
     def _publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> dict[TableName, CommitResult]:
         due = [name for name in new if not self._landed_before(name)]
         for name in due:
+            # Also of a run without rows the next one must know, if this one dies now.
+            self._journal.add(self._target(name).layout().location)
             self._drop_late(self._target(name), late)
         self._quarantined = {name for name in due if self._target(name.quarantine).staged}
         results: dict[TableName, CommitResult] = {}
@@ -191,7 +193,7 @@ class IcebergCommitter:
                         each.callback(target.discard)
                 left = self._journal.has_files(self._storage_at)
         finally:
-            self._journal.close(keep=left)
+            self._journal.close(keep=left or self._publication.left_behind)
 
     @property
     def _places(self) -> list[Place]:

@@ -44,6 +44,11 @@ class Publication(Protocol):
         """What readers see: where a run looks before it plans."""
         ...
 
+    @property
+    def left_behind(self) -> bool:
+        """Whether something of this run stayed where readers don't look, for a later run to `forget`."""
+        ...
+
     def forget(self, runs: Collection[str]) -> None:
         """Take away what these runs of the job, which are no more, left where readers don't look."""
         ...
@@ -68,6 +73,7 @@ class Direct:
     """Each part is a commit of its own: catalogues that commit one table at a time. See `Publication`."""
 
     catalog: Catalog
+    left_behind: bool = False
 
     def forget(self, runs: Collection[str]) -> None:
         """See `Publication.forget`: there is no such place."""
