@@ -1,8 +1,9 @@
-"""A server that stands before another one and does to one chosen request what networks and servers do."""
+"""A server that stands before another one and does to chosen requests what networks and servers do."""
 
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -26,29 +27,32 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
 @dataclass
 class Trouble:
-    """What happens to which request, counted over all proxies that share it; 0: none.
+    """What happens to which requests, over all proxies that share it; without a choice to none.
 
     Attributes:
+        at: which one, counted from 1; 0: none by its number.
+        every: a pattern; each one that begins so.
         requests: how many came so far.
-        met: the request that it happened to.
+        met: the request that it happened to last.
     """
 
     at: int = 0
+    every: str = ""
     fault: Fault = "reset"
     requests: int = 0
     met: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, fault: Fault = "reset", *, at: int = 0) -> None:
-        """Count anew."""
+    def begin(self, fault: Fault = "reset", *, at: int = 0, every: str = "") -> None:
+        """Choose anew, and count anew."""
         with self._lock:
-            self.at, self.fault, self.requests, self.met = at, fault, 0, ""
+            self.at, self.every, self.fault, self.requests, self.met = at, every, fault, 0, ""
 
     def next(self, request: str) -> Fault | None:
         """The request that comes now, and its fate."""
         with self._lock:
             self.requests += 1
-            if self.requests != self.at:
+            if self.requests != self.at and not (self.every and re.match(self.every, request)):
                 return None
             self.met = request
             return self.fault

@@ -49,3 +49,18 @@ def test_a_fault_at_any_request_of_a_run_and_a_run_after_it_give_the_right_table
                 record_property("faults", f"{fault}|{met.partition('?')[0]}|{codes}")
     trouble.begin()
     assert lake.run_branches(lake.acme) == []
+
+
+def test_a_run_branch_that_can_t_be_deleted_fails_no_run_and_the_next_run_deletes_it(lake: Lake) -> None:
+    trouble = Trouble()
+    with proxy(lake.uri, trouble) as lake.uri:
+        config = lake.job(lake.acme)
+        lake.arrive(lake.acme, [(1, "a")])
+        trouble.begin("503", every=f"DELETE /api/v2/trees/{lake.acme}__run__")
+        told = lake.run(config).events
+        [kept] = lake.run_branches(lake.acme)
+        assert [event["branch"] for event in told if event["event_type"] == "run_branch_kept"] == [kept]
+        assert lake.rows(lake.acme, lake.acme) == [(1, "a")]
+        trouble.begin()
+        lake.run(config)
+    assert (lake.rows(lake.acme, lake.acme), lake.run_branches(lake.acme)) == ([(1, "a")], [])
