@@ -95,6 +95,8 @@ def _handler(world: RestWorld) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 1
+        disable_nagle_algorithm = True
+        wbufsize = 256 * 1024
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)

@@ -84,6 +84,8 @@ def _handler(answering: Answering, seen: list[Asked]) -> type[BaseHTTPRequestHan
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 1
+        disable_nagle_algorithm = True
+        wbufsize = 256 * 1024
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import pytest
+from dativo_config.load import load
+from dativo_config.models.resolved import ResolvedJob
+from dativo_engine.catalogs import open_catalog
+from dativo_engine.connectors import specs
+from dativo_engine.events import EventLog
 from dativo_engine.rest import Rate
+from dativo_engine.runs import run_job
 from dativo_engine.sources.hubspot import source as room
 from hubspot_support import Copy, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.hubspot import Portal, Request
+from tests.fakes.hubspot import TOKEN, Portal, Request
 
 EXAMPLES = int(os.environ.get("DATIVO_EXAMPLES", "40"))
+# Those in which a table is written by whole runs: seconds each.
+HISTORIES_OF_TABLES = int(os.environ.get("DATIVO_HISTORIES", "2"))
 SECOND, DAY = 1_000, 24 * 3600 * 1_000
 SKEW, LAG = 30 * SECOND, 60 * SECOND
 Kind: TypeAlias = Literal["create", "edit", "archive", "restore", "merge", "purge", "pass"]
+
+JOB = """\
+tenant_id: acme
+source_connector: hubspot
+source:
+  objects: [contacts]
+  incremental: {{strategy: modified}}
+  credentials: {{access_token: "${{secret:hubspot_access_token}}"}}
+  options: {{base_url: "{url}", page_size: {page_size}}}
+  rate_limits: {{requests_per_second: 10000}}
+asset_path: assets/contacts.yaml
+target_connector: iceberg
+"""
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: contacts
+version: 1.0.0
+status: active
+schema:
+  - name: contacts
+    properties:
+      - {name: id, logicalType: string, required: true, primaryKey: true}
+      - {name: hs_object_id, logicalType: string}
+      - {name: firstname, logicalType: string}
+"""
 
 
 @dataclass(frozen=True)
@@ -129,6 +165,17 @@ def started(copy: Copy, stream: str, parts: Sequence[Sequence[Act]], **options: 
     return fresh, history
 
 
+def make_project(root: Path, url: str, *, page_size: int) -> ResolvedJob:
+    """A job that keeps a table of contacts."""
+    for file, text in (("assets/contacts.yaml", CONTRACT), ("secrets/acme/hubspot_access_token", TOKEN)):
+        (root / file).parent.mkdir(parents=True)
+        (root / file).write_text(text)
+    job = root / "jobs" / "acme" / "contacts.yaml"
+    job.parent.mkdir(parents=True)
+    job.write_text(JOB.format(url=url, page_size=page_size))
+    return load([job], specs()).jobs[0]
+
+
 def there(copy: Copy) -> Mapping[str, Mapping[str, object]]:
     """What a copy should be."""
     records = copy.portal.current(copy.stream).items()
@@ -155,6 +202,26 @@ def test_the_copy_ends_as_the_source_laws(
     run.portal.now += 8 * DAY
     run.run()
     assert run.rows == there(run)
+
+
+@given(parts=HISTORIES, page_size=st.integers(1, 5))
+@settings(max_examples=HISTORIES_OF_TABLES, deadline=None)
+def test_the_table_ends_as_the_source_laws(
+    copy: Copy, tmp_path_factory: pytest.TempPathFactory, parts: Sequence[Sequence[Act]], page_size: int
+) -> None:
+    fresh, history = started(copy, "contacts", parts)
+    job = make_project(tmp_path_factory.mktemp("project"), copy.url, page_size=page_size)
+    for _ in range(3):
+        assert not run_job(job, EventLog(io.StringIO())).error
+        history.between_runs()
+    history.parts.clear()
+    copy.portal.now += LAG + SKEW + 8 * DAY
+
+    assert not run_job(job, EventLog(io.StringIO())).error
+
+    rows = open_catalog(job).load_table(("acme", "contacts")).scan().to_arrow().to_pylist()
+    expected = there(fresh).values()
+    assert sorted(rows, key=lambda row: row["id"]) == sorted(expected, key=lambda row: str(row["id"]))
 
 
 @given(parts=HISTORIES, page_size=st.integers(1, 5))

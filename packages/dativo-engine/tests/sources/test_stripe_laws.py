@@ -24,6 +24,8 @@ from stripe_support import Copy, serving
 from tests.fakes.stripe import TEST_KEY, Json, Object, Request
 
 EXAMPLES = int(os.environ.get("DATIVO_EXAMPLES", "12"))
+# Those in which a table is written by whole runs: seconds each.
+HISTORIES_OF_TABLES = int(os.environ.get("DATIVO_HISTORIES", "2"))
 SKEW = 30
 Begin: TypeAlias = "Callable[..., tuple[Copy, History]]"
 Kind: TypeAlias = Literal["create", "edit", "delete", "recreate", "pass"]
@@ -177,7 +179,7 @@ def test_the_copy_ends_as_what_is_at_stripe_laws(
 
 
 @given(parts=HISTORIES, page_size=st.integers(1, 5))
-@settings(max_examples=max(2, EXAMPLES // 6), deadline=None)
+@settings(max_examples=HISTORIES_OF_TABLES, deadline=None)
 def test_the_table_ends_as_what_is_at_stripe_laws(
     begin: Begin, tmp_path_factory: pytest.TempPathFactory, parts: Sequence[Sequence[Act]], page_size: int
 ) -> None:
