@@ -6,6 +6,11 @@ from collections.abc import Generator
 
 import pytest
 from dativo_engine.events import LibraryLog
+from hypothesis import settings
+
+# How long an example may take says more of the machine than of the code.
+settings.register_profile("dativo", deadline=None)
+settings.load_profile("dativo")
 
 pytest_plugins = ["tests.readers.fixtures", "tools.services.fixtures"]
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from pathlib import Path
 
 import pytest
@@ -97,15 +96,11 @@ def test_what_is_wrong_is_told_at_its_place(text: str | bytes, line: int, column
     assert (found.position.line, found.position.column) == (line, column)
 
 
-def test_an_alias_bomb_is_refused_quickly():
+def test_an_alias_bomb_is_refused_before_it_goes_off():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    start = time.perf_counter()
-
     found = problem("\n".join(lines))
-
     assert "counting what aliases repeat" in found.message
-    assert time.perf_counter() - start < 1
 
 
 def test_an_alias_repeats_its_value_and_is_mended_at_its_anchor():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from importlib.util import find_spec
+import subprocess
+import sys
 from pathlib import Path
 
 from contract_texts import FULL, properties, read_clean
+
+TESTS = Path(__file__).parents[1]
 
 
 def test_a_contract_carries_all_that_its_file_says() -> None:
@@ -116,10 +118,8 @@ def test_the_example_contract_is_read() -> None:
     assert read_clean(file.read_text()).objects[0].primary_key == ("date",)
 
 
-def test_reading_a_contract_imports_no_models_of_the_standard_and_takes_little_time() -> None:
-    assert find_spec("open_data_contract_standard") is not None
-    read_clean(FULL)
-    began = time.process_time()
-    for _ in range(10):
-        read_clean(FULL)
-    assert (time.process_time() - began) / 10 < 0.03
+def test_reading_a_contract_imports_no_models_of_the_standard() -> None:
+    program = "import sys; from contract_texts import FULL, read_clean; read_clean(FULL); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=TESTS, capture_output=True, text=True, check=True)
+    assert "jsonschema_rs" in done.stdout  # the standard's schema is what a contract is read with
+    assert "open_data_contract_standard" not in done.stdout

@@ -125,7 +125,7 @@ def test_headers_that_tell_of_an_empty_bucket_hold_the_next_request(serve: Serve
     asking, began = client(server), time.monotonic()
     asking.fetch(LIST)
     asking.fetch(LIST)
-    assert 0.3 < time.monotonic() - began < 1.5
+    assert time.monotonic() - began > 0.3
 
 
 @pytest.mark.parametrize(
