@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 response = self.server.fake.answer(Request(self.command, url.path, url.query, headers, body))
         self.send_response_only(response.status)
-        for name, value in {**response.headers, "content-length": str(len(response.body))}.items():
+        for name, value in {"content-length": str(len(response.body)), **response.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(response.body)
@@ -63,6 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Nothing: tests look at `FakeStripe.requests`."""
+
+    def handle(self) -> None:
+        """Whoever asked may be gone before the answer."""
+        with suppress(ConnectionError):
+            super().handle()
 
 
 @contextmanager

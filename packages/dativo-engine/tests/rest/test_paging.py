@@ -132,6 +132,12 @@ def test_an_empty_page_with_more_behind_it_is_an_error_where_its_last_record_wou
         read_all(client(server), ByLastId("after", more_path="has_more"))
 
 
+def test_more_pages_without_a_cursor_to_them_is_an_error(serve: Serve, client: MakeClient) -> None:
+    server = serve(lambda asked: Reply({"data": [{"id": 1}], "next": None, "has_more": True}))
+    with pytest.raises(MalformedAnswerError, match="has_more says that there is more, but there is no next"):
+        read_all(client(server), ByCursor("c", "next", more_path="has_more"))
+
+
 def test_nothing_but_empty_pages_is_an_error(serve: Serve, client: MakeClient) -> None:
     server = serve(lambda asked: Reply({"data": [], "next": f"{asked.params.get('c', '')}x"}))
     with pytest.raises(MalformedAnswerError, match="100 empty pages in a row"):

@@ -10,7 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dativo_engine.errors import AuthenticationError, FatalError, PermissionDeniedError, RateLimitError
+from dativo_engine.errors import (
+    AuthenticationError,
+    FatalError,
+    MalformedAnswerError,
+    PermissionDeniedError,
+    RateLimitError,
+)
 from dativo_engine.interfaces import Cursor
 from dativo_engine.rest import Rate, RateHeaders
 from dativo_engine.sources.hubspot import source as room
@@ -128,6 +134,20 @@ def test_more_records_than_a_search_tells_change_at_one_moment(copy: Copy) -> No
     assert Counter(copy.read) == Counter(map(str, ids))
     assert names(copy) == expected(copy)
     assert copy.run().read == []
+
+
+def test_a_search_that_does_not_move_on_is_an_error_and_no_endless_run(copy: Copy) -> None:
+    copy.options = {"page_size": 2}
+    ids = copy.portal.create_many("contacts", PEOPLE[:9])
+    copy.run()
+    copy.portal.now += DAY
+    for record_id in ids:
+        copy.portal.edit("contacts", record_id, {"firstname": "Ada"})
+    standing: Object = {"total": 9, "results": [{"id": "1", "properties": {}}], "paging": {"next": {"after": "4"}}}
+    copy.fake.hooks.append(lambda request: Response.of(standing) if '"GT"' in request.body else None)
+
+    with pytest.raises(MalformedAnswerError, match=f"nothing new behind id {ids[3]}, and HubSpot says there is more"):
+        copy.run()
 
 
 def test_what_is_edited_between_pages_comes_in_this_run_or_the_next(copy: Copy) -> None:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from dativo_engine.errors import AuthenticationError, FatalError, PermissionDeniedError
+from dativo_engine.errors import AuthenticationError, FatalError, MalformedAnswerError, PermissionDeniedError
 from dativo_engine.interfaces import Cursor
 from dativo_engine.sources.stripe.objects import OBJECTS
 from dativo_engine.sources.stripe.spec import API_VERSION, SPEC, StripeCredentials, StripeOptions
 from stripe.params import _webhook_endpoint_create_params
 from stripe_support import Copy, serving
 
-from tests.fakes.stripe import LIVE_KEY, TEST_KEY, Request
+from tests.fakes.stripe import LIVE_KEY, TEST_KEY, Request, Response
 
 HOUR, DAY = 3600, 24 * 3600
 
@@ -187,6 +187,16 @@ def test_lists_within_objects_are_read_to_their_end(copy: Copy) -> None:
 
     assert [row["amount"] for row in copy.rows.values()] == list(range(37))
     assert {row["invoice"] for row in copy.rows.values()} == {str(made["id"])}
+
+
+def test_a_list_within_an_object_that_has_more_but_nothing_to_go_on_from_is_an_error(copy: Copy) -> None:
+    empty = b'{"data": [], "has_more": true, "url": "/v1/subscription_items?subscription=sub_1"}'
+    page = b'{"data": [{"id": "sub_1", "items": %b}], "has_more": false}' % empty
+    copy.stream, copy.columns = "subscription_items", ("id",)
+    copy.fake.hooks.append(lambda request: Response(200, page) if request.path == "/v1/subscriptions" else None)
+
+    with pytest.raises(MalformedAnswerError, match="there is more, says Stripe, but not what"):
+        copy.run()
 
 
 def test_members_that_an_object_lost_are_told_as_deleted(copy: Copy) -> None:

@@ -86,8 +86,13 @@ class ByCursor:
 
     def following(self, request: Request, page: Page) -> Request | None:
         token = page.value(self.path)
-        if token is None or token == "" or (self.more_path and not page.value(self.more_path)):
+        if self.more_path and not page.value(self.more_path):
             return None
+        if token is None or token == "":
+            if not self.more_path:
+                return None
+            message = f"{page.answer.asked}: {self.more_path} says that there is more, but there is no {self.path}"
+            raise MalformedAnswerError(message)
         return _with(request, self.param, token, in_body=self.in_body, place=f"after cursor {_short(token)}")
 
 

@@ -147,16 +147,19 @@ class Api:
             "properties": [it.modified],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
         }
+        last = 0
         behind: list[JsonValue] = []
         while True:
             page = self._search(it, {**body, "filterGroups": [{"filters": [*window, *behind]}]})
             versions = changes(page, it)
-            if not len(versions.ids):
-                return
+            has_more = page.value("paging.next.after") is not None
+            if (has_more and not len(versions.ids)) or any(versions.ids <= last):
+                message = f"{page.answer.asked}: there is nothing new behind id {last}, and HubSpot says there is more"
+                raise MalformedAnswerError(message)
             yield versions
-            last = int(versions.ids[-1])
-            if page.value("paging.next.after") is None:
+            if not has_more:
                 return
+            last = int(versions.ids[-1])
             behind = [{"propertyName": "hs_object_id", "operator": "GT", "value": str(last)}]
 
     def read(

@@ -36,6 +36,7 @@ RATE_HEADERS = (
     # More come at midnight in the account's time zone, which nothing tells.
     RateHeaders("x-hubspot-ratelimit-daily-remaining", window=3600),
 )
+PATIENCE = Patience()
 # For what a person waits for.
 IN_A_HURRY = Patience(tries=2)
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -64,13 +65,13 @@ class HubSpotSource:
 
     def check(self) -> None:
         """Ask for some records of each stream."""
-        with self._open(IN_A_HURRY) as api:
+        with self._open(in_a_hurry=True) as api:
             for name in self._streams:
                 next(api.listed(find(name)))
 
     def discover(self) -> list[StreamInfo]:
         """The properties of the job's objects; without any, of all objects, the account's own included."""
-        with self._open(IN_A_HURRY) as api:
+        with self._open(in_a_hurry=True) as api:
             names = list(self._streams) or [*OBJECTS, *(it.fully_qualified_name for it in api.schemas())]
             return [self._info(api, name, find(name)) for name in names]
 
@@ -157,14 +158,14 @@ class HubSpotSource:
         return StreamInfo(name, pa.schema(fields), ("id",), ("updatedAt",), f"{len(found)} properties")
 
     @contextmanager
-    def _open(self, patience: Patience = Patience()) -> Generator[Api]:  # noqa: B008 - frozen
+    def _open(self, *, in_a_hurry: bool = False) -> Generator[Api]:
         service = Service(
             self._options.base_url,
             self._auth(),
             setting="source.credentials",
             base_url_setting="source.options.base_url",
             rate_headers=RATE_HEADERS,
-            patience=patience,
+            patience=IN_A_HURRY if in_a_hurry else PATIENCE,
             words=words,
         )
         host, identity = service.base_url, service.auth.identity

@@ -129,7 +129,10 @@ class Api:
         yield from members.data
         inner, more = StripeObject(members.url), members.has_more
         last = members.data[-1] if members.data else None
-        while more and last is not None:
+        while more:
+            if last is None:
+                message = f"{self.url(inner)}: there is more, says Stripe, but not what; run it again"
+                raise MalformedAnswerError(message)
             key = msgspec.json.decode(last, type=Head).id
             listed = self.page(inner, {}, after=key)
             if listed is None:

@@ -26,6 +26,7 @@ from dativo_engine.sources.stripe.types import proposed
 
 # The feed reaches thirty days back; one hour is for reading it.
 FEED_REACHES_SECONDS = 30 * 24 * 3600 - 3600
+PATIENCE = Patience()
 # For what a person waits for.
 IN_A_HURRY = Patience(tries=2)
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class StripeSource:
 
     def check(self) -> None:
         """Read one object of each stream and, where they are followed, one event."""
-        with self._open(IN_A_HURRY) as client:
+        with self._open(in_a_hurry=True) as client:
             api = Api(client, page_size=1)
             for name in self._schemas:
                 stream = self._stream(name)
@@ -52,7 +53,7 @@ class StripeSource:
     def discover(self) -> list[StreamInfo]:
         """Fields and types as each list's first page suggests them."""
         found: list[StreamInfo] = []
-        with self._open(IN_A_HURRY) as client:
+        with self._open(in_a_hurry=True) as client:
             for name in self._schemas:
                 api = Api(client, page_size=self._options.page_size)
                 way = Way(by_events=False, by_created=False)
@@ -172,7 +173,7 @@ class StripeSource:
         )
 
     @contextmanager
-    def _open(self, patience: Patience = Patience()) -> Generator[Client]:  # noqa: B008 - frozen
+    def _open(self, *, in_a_hurry: bool = False) -> Generator[Client]:
         credentials, options = self._settings.credentials, self._options
         if not isinstance(credentials, StripeCredentials):
             message = "source.credentials.api_key: is needed and missing: a key of Stripe's dashboard"
@@ -181,8 +182,14 @@ class StripeSource:
         if options.account is not None:
             headers["Stripe-Account"] = options.account
         auth = bearer(credentials.api_key.get_secret_value())
-        setting = "source.credentials.api_key"
-        service = Service(options.base_url, auth, headers, setting=setting, patience=patience)
+        service = Service(
+            options.base_url,
+            auth,
+            headers,
+            setting="source.credentials.api_key",
+            base_url_setting="source.options.base_url",
+            patience=IN_A_HURRY if in_a_hurry else PATIENCE,
+        )
         throttle = open_throttle(self._settings, host=options.base_url, identity=auth.identity)
         with Client(service, throttle=throttle, max_body_bytes=self._settings.memory_bytes // 4) as client:
             yield client
