@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
+from dativo_config.wording import lasting
+
 from dativo_engine.errors import DativoError, RunStoppedError, RunTimeoutError
 
 # Of several tables, an earlier attempt may have committed some.
@@ -89,7 +91,7 @@ class Stop:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGALRM:
             error: DativoError = RunTimeoutError(
-                f"the run was stopped after timeout_seconds ({self._timeout:g} s); {GOES_ON}"
+                f"the run was stopped after timeout_seconds ({lasting(self._timeout)}); {GOES_ON}"
             )
         else:
             error = RunStoppedError(f"the run was stopped by {signal.Signals(number).name}; {GOES_ON}")

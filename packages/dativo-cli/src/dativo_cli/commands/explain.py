@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 import click
+from dativo_config.wording import lasting
 
 from dativo_cli.explanation import Explanation, RuleLine, StreamLines, explain_job
 from dativo_cli.jobs import load_jobs
@@ -51,7 +52,7 @@ def _show(screen: Screen, job: Explanation) -> None:
             ("warehouse", job.warehouse),
             ("branch", job.branch),
             ("retries", job.retries),
-            ("timeout", f"{job.timeout_seconds:g} s"),
+            ("timeout", lasting(job.timeout_seconds)),
         ]
     )
     for stream in job.streams:
