@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs.nessie_wire import Branch
 from dativo_engine.errors import AuditError, CommitConflictError, FatalError
 from dativo_engine.maintenance.maintain import maintain, survey
 from dativo_engine.maintenance.rollback import current, earlier, roll_back
 from dativo_engine.maintenance.work import Kept
 from dativo_engine.storage import Storage
-from dativo_engine.testing.commit_run import CommitRun, load
+from dativo_engine.testing.commit_run import CommitRun, Task, load, run_in_child
 from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, Silence
 from nessie_world import NessieWorld, nessie_world
 
@@ -96,6 +98,39 @@ def test_two_tables_come_together_though_another_job_writes_to_one_of_them(world
     newest = next(iter(world.api.history(world.head)))
     assert {table.key[-1] for table in newest.tables} == {"orders", "customers"}
     assert (world.rows(), world.rows(CUSTOMERS)) == ([(1, "a"), (3, "c")], [(2, "b")])
+
+
+def test_a_merge_that_a_killed_run_asked_for_may_come_after_the_next_run_began(world: NessieWorld) -> None:
+    job = world.job()
+    load(world, job, "r1", [(1, "a")], at=1)
+    assert run_in_child(world, Task("r2", [(2, "b")], 2, kill_at="before_merge")) == -signal.SIGKILL
+    [left] = world.api.branches(job.tenant.run_branches(job.name))
+
+    overtaken = CommitRun(world, job, "r3")
+    overtaken.stage([(2, "b")])
+    world.api.merge(left, world.head, message="It was on its way", properties={})
+    assert world.rows() == [(1, "a"), (2, "b")], "its files are there"
+    with pytest.raises(CommitConflictError):
+        overtaken.publish(at=2)
+    overtaken.committer.abandon()
+    assert world.cursor(job) == 2
+    assert (world.rows(), world.leftovers()) == ([(1, "a"), (2, "b")], [])
+
+
+def test_once_the_next_run_has_merged_a_merge_of_the_killed_one_is_refused_and_nothing_of_it_stays(
+    world: NessieWorld,
+) -> None:
+    job = world.job()
+    load(world, job, "r1", [(1, "a")], at=1)
+    assert run_in_child(world, Task("r2", [(2, "b")], 2, kill_at="before_merge")) == -signal.SIGKILL
+    [left] = world.api.branches(job.tenant.run_branches(job.name))
+    reopened = f"{world.branch}__reopened"
+    world.api.ensure(reopened, left)  # as Nessie sees it if it looked the branch up before it was deleted
+
+    load(world, job, "r3", [(2, "b")], at=2)
+    assert (world.rows(), world.leftovers()) == ([(1, "a"), (2, "b")], [])
+    with pytest.raises(CommitConflictError, match="orders"):
+        world.api.merge(Branch(reopened, left.hash), world.head, message="It came late", properties={})
 
 
 def test_a_table_goes_back_with_its_cursors_and_others_stay(world: NessieWorld) -> None:

@@ -9,6 +9,10 @@ The merge is the fence: Nessie refuses it if a table that the run changed was ch
 run's branch was made. Then the run begins anew on a new branch; its parts, planned again on what is there now, say
 whether they still may land. A merge whose answer was lost is resolved by asking Nessie what of the run's branch is not
 on the tenant's yet. Asking again for a merge that was applied applies nothing, so a request on its way does no harm.
+
+A run that is killed may have asked for its merge just before. Deleting its branch does not call that back: Nessie may
+have looked the branch up already. Its branch and its files therefore stay while the merge would still be carried out,
+until the next run's merge has changed the same tables.
 """
 
 from __future__ import annotations
@@ -150,13 +154,29 @@ class Branched:
             message = f"Nessie's answer to the merge of {tip.name} was lost, and it can't be asked now: {error}"
             raise CommitStateUnknownError(message) from lost
 
-    def forget(self, runs: Collection[str]) -> None:
-        """See `Publication.forget`."""
+    def forget(self, runs: Collection[str]) -> set[str]:
+        """See `Publication.forget`. Branches of runs that began so long ago that none may still go on are dropped."""
         oldest = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2 * self._job.timeout_seconds)
+        waiting = set[str]()
         for branch in self._api.branches(self._job.tenant.run_branches(self._job.name)):
             run = parse_run_branch(branch.name)
-            if run is not None and (run.run_id in runs or (run.begun_at is not None and run.begun_at < oldest)):
+            if run is None:
+                continue
+            if run.begun_at is not None and run.begun_at < oldest:
                 self._drop(branch.name)
+            elif run.run_id in runs:
+                if self._may_be_merged(branch):
+                    waiting.add(run.run_id)
+                else:
+                    self._drop(branch.name)
+        return waiting
+
+    def _may_be_merged(self, branch: Branch) -> bool:
+        """Whether a merge that a dead run asked for changes something, should it be carried out only now."""
+        try:
+            return bool(self._api.unmerged(branch, self._api.tenant_branch(self._job.target.branch)))
+        except CommitConflictError:
+            return False
 
     def named(self, places: Sequence[Place]) -> set[str]:
         """See `Publication.named`."""

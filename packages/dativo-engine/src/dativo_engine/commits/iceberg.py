@@ -98,14 +98,20 @@ class IcebergCommitter:
         # Tables from which this run has rows in quarantine, once it publishes.
         self._quarantined: set[TableName] = set()
         self._unknown = False
+        # Whether nothing of earlier runs waits for this one to publish.
+        self._cleared = True
 
     def last(self) -> Mapping[TableName, Stamp | None]:
         """See `Committer.last`."""
+        self._clear_drafts()
+        self._cleared = self._clear_leftovers()
+        return {name: self._target(name).before for name in self._streams}
+
+    def _clear_leftovers(self) -> bool:
+        """Delete what runs left that are no more; answers whether that is all."""
         left = Checkpoints(self._folder).load()
         keep = left.paths if left is not None else ()
-        self._clear_drafts()
-        clear_leftovers(self._folder, self._publication, self._places, self._storage_at, self._events, keep=keep)
-        return {name: self._target(name).before for name in self._streams}
+        return clear_leftovers(self._folder, self._publication, self._places, self._storage_at, self._events, keep=keep)
 
     def _clear_drafts(self) -> None:
         """Delete what killed processes left half written of mirrors, and of the job's objects beside local tables."""
@@ -142,6 +148,8 @@ class IcebergCommitter:
         except CommitStateUnknownError:
             self._unknown = True
             raise
+        if not self._cleared:
+            self._clear_what_waited()
         self._journal.close(keep=self._unknown or self._publication.left_behind)
         reach("before_mirror")
         self._repair_mirror(results.values())
@@ -177,6 +185,14 @@ class IcebergCommitter:
         reach("before_quarantine")
         self._publication.publish([*quarantines, *tables])
         return {name: results[name] if name in due else self._found(name) for name in new}
+
+    def _clear_what_waited(self) -> None:
+        """Delete what earlier runs left, and could have become visible until this run did."""
+        try:
+            self._clear_leftovers()
+        except (DativoError, OSError) as error:
+            message = f"Files of runs that were killed stay until the next run: {error}"
+            self._events.emit("leftovers_kept", message, level="WARNING", error=str(error))
 
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""

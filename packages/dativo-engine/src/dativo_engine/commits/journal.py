@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +36,7 @@ class Leftovers:
 
     run_id: str
     locations: tuple[str, ...]
+    journal: Path
 
     def files(self, location: str, storage: Storage) -> Iterator[StoredFile]:
         """The run's data files of one table, published or not, finished or not."""
@@ -65,7 +66,7 @@ class Journal:
 
     def has_files(self, storage_at: StorageAt) -> bool:
         """Whether data files of the run are there, published or not."""
-        leftovers = Leftovers(self._run_id, tuple(self._locations))
+        leftovers = Leftovers(self._run_id, tuple(self._locations), self._path)
         return any(True for location in leftovers.locations for _ in leftovers.files(location, storage_at(location)))
 
     def close(self, *, keep: bool = False) -> None:
@@ -86,18 +87,23 @@ def clear_leftovers(
     events: Events,
     *,
     keep: Collection[str] = (),
-) -> None:
+) -> bool:
     """Delete the files of runs that are no more, except data files which readers of the tables may see.
 
     Args:
         keep: locations of files that a checkpoint still needs.
+
+    Returns:
+        Whether that is all: files of runs that may yet become visible wait until they can't any more.
     """
     with _abandoned(folder) as found:
-        # First: what is not merged by the time that readers' files are looked up then never will be.
-        publication.forget({leftovers.run_id for leftovers in found})
+        # First: what is not visible by the time that readers' files are looked up then never will be.
+        waiting = publication.forget({leftovers.run_id for leftovers in found})
         for leftovers in found:
             for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
                 draft.unlink(missing_ok=True)
+            if leftovers.run_id in waiting:
+                continue
             files = {
                 location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations
             }
@@ -112,6 +118,8 @@ def clear_leftovers(
             if deleted:
                 message = f"Deleted {counted(deleted, 'file')} that run {leftovers.run_id} left behind unpublished"
                 events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=deleted)
+            leftovers.journal.unlink(missing_ok=True)
+    return not waiting
 
 
 def sweep(locations: Collection[str], publication: Publication, places: Sequence[Place], storage_at: StorageAt) -> None:
@@ -131,30 +139,25 @@ def _named(publication: Publication, places: Sequence[Place]) -> set[str]:
 
 @contextmanager
 def _abandoned(folder: Path) -> Generator[list[Leftovers]]:
-    """What runs left behind that are no more. Their journals are deleted if the block ends without an exception."""
+    """What runs left behind that are no more; their journals are locked until the block ends."""
     found: list[Leftovers] = []
-    held: list[tuple[Path, BinaryIO]] = []
-    try:
+    with ExitStack() as held:
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
-                file = path.open("rb")
-                held.append((path, file))
+                file = held.enter_context(path.open("rb"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                held.pop()[1].close()  # its run lives
-                continue
+                continue  # its run lives
             except FileNotFoundError:
                 continue  # its run ended between the two looks
-            found += _read(file)
+            leftovers = _read(path, file)
+            if not leftovers:
+                path.unlink(missing_ok=True)
+            found += leftovers
         yield found
-        for path, _ in held:
-            path.unlink(missing_ok=True)
-    finally:
-        for _, file in held:
-            file.close()
 
 
-def _read(file: BinaryIO) -> list[Leftovers]:
+def _read(path: Path, file: BinaryIO) -> list[Leftovers]:
     locations: dict[str, list[str]] = {}
     for line in file:
         try:
@@ -162,7 +165,7 @@ def _read(file: BinaryIO) -> list[Leftovers]:
         except ValueError:
             break  # the run died while writing the line, before it staged anything there
         locations.setdefault(entry["run_id"], []).append(entry["location"])
-    return [Leftovers(run_id, tuple(places)) for run_id, places in locations.items()]
+    return [Leftovers(run_id, tuple(places), path) for run_id, places in locations.items()]
 
 
 def _open_locked(path: Path) -> BinaryIO:

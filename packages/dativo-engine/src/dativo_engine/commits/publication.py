@@ -49,8 +49,12 @@ class Publication(Protocol):
         """Whether something of this run stayed where readers don't look, for a later run to `forget`."""
         ...
 
-    def forget(self, runs: Collection[str]) -> None:
-        """Take away what these runs of the job, which are no more, left where readers don't look."""
+    def forget(self, runs: Collection[str]) -> set[str]:
+        """Take away what these runs of the job, which are no more, left where readers don't look.
+
+        Answers those of which something may yet become visible, by a request that is still on its way. What they left
+        stays, and so must their files, until another change to their tables makes that impossible.
+        """
         ...
 
     def named(self, places: Sequence[Place]) -> set[str]:
@@ -75,8 +79,9 @@ class Direct:
     catalog: Catalog
     left_behind: bool = False
 
-    def forget(self, runs: Collection[str]) -> None:
-        """See `Publication.forget`: there is no such place."""
+    def forget(self, runs: Collection[str]) -> set[str]:  # noqa: ARG002 - there is no such place
+        """See `Publication.forget`."""
+        return set()
 
     def named(self, places: Sequence[Place]) -> set[str]:
         """See `Publication.named`."""
