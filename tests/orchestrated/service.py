@@ -22,12 +22,19 @@ from tools.services.ports import free_ports
 # Several services, servers and test processes may share two cores.
 PATIENCE_SECONDS = 400.0
 
+OVER = ("SUCCESS", "FAILURE", "CANCELED")
+
 _LAUNCH = """
 mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
 } }
 """
 _RUNS = "query { runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
+_CANCEL = """
+mutation($ids: [String!]!) { terminateRuns(runIds: $ids) {
+  ... on TerminateRunsResult { terminateRunResults { __typename } } ... on PythonError { message }
+} }
+"""
 _ASSETS = """
 query { repositoryOrError(
     repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "dativo"}
@@ -140,6 +147,12 @@ class Service:
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
 
+    def cancel(self, *run_ids: str) -> None:
+        """Press "Terminate" for these runs."""
+        answer = self.graphql(_CANCEL, ids=run_ids)["terminateRuns"]
+        found = [result["__typename"] for result in answer["terminateRunResults"]]
+        assert found == ["TerminateRunSuccess"] * len(run_ids), answer
+
     def materialize_all(self) -> str:
         """Press "Materialize all" in the asset graph."""
         nodes = self.graphql(_ASSETS)["repositoryOrError"]["assetNodes"]
@@ -171,6 +184,12 @@ class Service:
     def status(self, run_id: str) -> str:
         """How a run stands."""
         return self.runs()[run_id]["status"]
+
+    def is_retried(self, run_id: str) -> bool:
+        """Whether a run was tried again in another one, and nothing is in progress any more."""
+        runs = self.runs().values()
+        retried = any(run.get("dagster/root_run_id") == run_id for run in runs)
+        return retried and all(run["status"] in OVER for run in runs)
 
     def processes(self) -> dict[int, str]:
         """Every process below the service, with its command line."""

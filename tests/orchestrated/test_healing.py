@@ -6,35 +6,57 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.orchestrated.held import HeldFile, HeldFiles
 from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import Tenants, schedule
 
 # Services start slowly where others do.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
-# A run of so many rows goes on long enough to be killed in.
-ROWS = 1_500_000
-PARTS = {
-    "daemon": "-m dagster._daemon",
-    "webserver": "-m dagster_webserver",
-    "code_server": "-m dagster code-server",
-    "code_server's own child": "-m dagster api grpc",
-    "run": "--multiprocessing-fork",
-}
+ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A process that is killed while the job of its name runs.
+
+    Attributes:
+        part: of its command line.
+        told: the event by which the service says that it saw the death.
+    """
+
+    name: str
+    part: str
+    told: str = "process_restarted"
+
+
+VICTIMS = [
+    Victim("code_server", "-m dagster code-server"),
+    Victim("run", "--multiprocessing-fork", told="run_lost"),
+    Victim("daemon", "-m dagster._daemon"),
+    Victim("webserver", "-m dagster_webserver"),
+    Victim("code_servers_child", "-m dagster api grpc"),
+]
 LONG = os.environ.get("DATIVO_SERVE_LONG") == "1"  # `make test-serve`
-KILLED = list(PARTS) if LONG else ["code_server", "run"]
+KILLED = VICTIMS if LONG else VICTIMS[:2]
 
 
 @pytest.fixture(scope="module")
-def tenants(tmp_path_factory: pytest.TempPathFactory) -> Tenants:
+def files(held_files: HeldFiles) -> dict[str, HeldFile]:
+    """What the job of each victim reads."""
+    return {victim.name: held_files.add(range(ROWS)) for victim in KILLED}
+
+
+@pytest.fixture(scope="module")
+def tenants(tmp_path_factory: pytest.TempPathFactory, files: dict[str, HeldFile]) -> Tenants:
     """One tenant, with a job for each process that is killed."""
     tenants = Tenants.make(tmp_path_factory.mktemp("healing") / "project")
-    names = [name.replace(" ", "_").replace("'s", "") for name in PARTS]
-    jobs = [tenants.job("acme", name) for name in names]
+    jobs = [tenants.job("acme", name, source=file.address) for name, file in files.items()]
     tenants.runner([schedule(job) for job in jobs], mode="orchestrated")
     return tenants
 
@@ -47,39 +69,41 @@ def service(tenants: Tenants) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("name", KILLED)
-def test_a_killed_process_comes_back_and_what_ran_lands_once(service: Service, tenants: Tenants, name: str) -> None:
-    table = name.replace(" ", "_").replace("'s", "")
-    tenants.orders("acme", range(ROWS), job=table)
+@pytest.mark.parametrize("victim", KILLED, ids=lambda victim: victim.name)
+def test_a_killed_process_comes_back_and_what_ran_lands_once(
+    service: Service, tenants: Tenants, files: dict[str, HeldFile], victim: Victim
+) -> None:
     service.until(service.is_healthy, "health")
-    first = service.launch(f"ACME__{table.upper()}")
-    service.wait_for("writer_initialized", run_id=first)
+    job, deaths = f"ACME__{victim.name.upper()}", len(service.told(victim.told))
+    service.launch(job)
+    service.until(lambda: files[victim.name].reads > 0, "a run that reads")
 
-    service.kill(PARTS[name])
+    service.kill(victim.part)
+    service.wait_for(victim.told, count=deaths + 1)
+    files[victim.name].release()
 
     def landed() -> bool:
         try:
             runs = service.runs()
         except OSError:
             return False  # the webserver is on its way back
-        mine = {run_id: run for run_id, run in runs.items() if run["job"] == f"ACME__{table.upper()}"}
-        return any(run["status"] == "SUCCESS" for run in mine.values()) and all(
-            run["status"] in ("SUCCESS", "FAILURE") for run in mine.values()
-        )
+        mine = [run["status"] for run in runs.values() if run["job"] == job]
+        return "SUCCESS" in mine and set(mine) <= {"SUCCESS", "FAILURE"}
 
     service.until(landed, "a run that succeeded, and none in progress")
-    assert tenants.ids("acme", table) == list(range(ROWS))
+    assert tenants.ids("acme", victim.name) == list(range(ROWS))
 
 
 @pytest.mark.skipif(not LONG, reason="two services; make test-serve runs it")
-def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    tenants = Tenants.make(tmp_path / "project")
-    tenants.runner([schedule(tenants.job("acme"))], mode="orchestrated")
-    tenants.orders("acme", range(ROWS))
+def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(
+    tmp_path: Path, held_files: HeldFiles
+) -> None:
+    tenants, file = Tenants.make(tmp_path / "project"), held_files.add(range(ROWS))
+    tenants.runner([schedule(tenants.job("acme", source=file.address))], mode="orchestrated")
     with Service(tenants) as killed:
         killed.wait_for("orchestrator_ready")
         run_id = killed.launch("ACME__ORDERS")
-        killed.wait_for("writer_initialized", run_id=run_id)
+        killed.until(lambda: file.reads > 0, "a run that reads")
         below = set(killed.processes())
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
@@ -88,36 +112,9 @@ def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(t
             assert time.monotonic() < deadline, left
             time.sleep(0.2)
 
+    file.release()
     with Service(tenants) as service:
         service.wait_for("orchestrator_ready")
-        service.until(lambda: _is_over(service, run_id), "the end of a retry")
+        service.until(lambda: service.is_retried(run_id), "the end of a retry")
 
     assert tenants.ids("acme") == list(range(ROWS))
-
-
-def test_a_run_that_is_stopped_with_its_service_is_tried_again_by_the_next(tmp_path: Path) -> None:
-    tenants = Tenants.make(tmp_path / "project")
-    tenants.runner([schedule(tenants.job("acme"))], mode="orchestrated")
-    tenants.orders("acme", range(3 * ROWS))
-    with Service(tenants) as stopped:
-        stopped.wait_for("orchestrator_ready")
-        run_id = stopped.launch("ACME__ORDERS")
-        stopped.wait_for("writer_initialized", run_id=run_id)
-        below = set(stopped.processes())
-        stopped.process.terminate()
-        assert stopped.ended(within=10) == 0
-        assert not [pid for pid in below if Path(f"/proc/{pid}").exists()]
-    assert tenants.ids("acme") == []
-
-    with Service(tenants) as service:
-        service.wait_for("orchestrator_ready")
-        service.until(lambda: _is_over(service, run_id), "the end of a retry")
-
-    assert tenants.ids("acme") == list(range(3 * ROWS))
-
-
-def _is_over(service: Service, run_id: str) -> bool:
-    """Whether a run was tried again, and nothing is in progress any more."""
-    runs = service.runs().values()
-    retried = any(run.get("dagster/root_run_id") == run_id for run in runs)
-    return retried and all(run["status"] in ("SUCCESS", "FAILURE") for run in runs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.orchestrated.held import HeldFiles
 from tests.orchestrated.tenants import DATIVO, Event, Tenants, events_of, intervals, overlaps, schedule
 
 
@@ -96,9 +98,9 @@ def test_a_run_is_given_the_secrets_of_its_own_tenant_only(tenants: Tenants) -> 
     assert seen.read_text().split() == ["DATIVO_SECRET__ACME__MARK"]
 
 
-def test_a_signal_stops_what_runs_and_starts_nothing_more(tenants: Tenants) -> None:
-    first, second = tenants.job("acme"), tenants.job("acme", "refunds")
-    tenants.orders("acme", range(1, 3_000_000))
+def test_a_signal_stops_what_runs_and_starts_nothing_more(tenants: Tenants, held_files: HeldFiles) -> None:
+    file = held_files.add(range(5_000))
+    first, second = tenants.job("acme", source=file.address), tenants.job("acme", "refunds")
     tenants.orders("acme", [1], job="refunds")
     tenants.runner([schedule(first), schedule(second)])
     service = subprocess.Popen(
@@ -108,18 +110,15 @@ def test_a_signal_stops_what_runs_and_starts_nothing_more(tenants: Tenants) -> N
         stderr=subprocess.PIPE,
         text=True,
     )
-    log: list[str] = []
     with service:
-        assert service.stderr is not None
-        for line in service.stderr:
-            log.append(line)
-            if "table_ensured" in line or "writer_initialized" in line:
-                service.send_signal(signal.SIGTERM)
-                break
-        log += service.stderr.readlines()
+        while not file.reads:
+            assert service.poll() is None
+            time.sleep(0.05)
+        service.send_signal(signal.SIGTERM)
+        _, log = service.communicate(timeout=60)
 
-    assert service.wait(timeout=30) == 2
-    told = [event["message"] for event in events_of("".join(log)) if event["event_type"] == "job_error"]
+    assert service.returncode == 2
+    told = [event["message"] for event in events_of(log) if event["event_type"] == "job_error"]
     assert ["stopped by SIGTERM" in told[0], "before refunds ran" in told[1]] == [True, True]
     assert tenants.ids("acme") == tenants.ids("acme", "refunds") == []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.orchestrated.held import HeldFile, HeldFiles
 from tests.orchestrated.service import Service
 from tests.orchestrated.tenants import DATIVO, Tenants, schedule
 
@@ -17,18 +18,32 @@ from tests.orchestrated.tenants import DATIVO, Tenants, schedule
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
 # Five hundred in `make test-serve`.
-QUEUED = int(os.environ.get("DATIVO_SERVE_QUEUED", "20"))
+QUEUED = int(os.environ.get("DATIVO_SERVE_QUEUED", "5"))
+ROWS = 5_000
+SERVED = ("acme", "umbrella", "slow")
 
 
 @pytest.fixture(scope="module")
-def tenants(tmp_path_factory: pytest.TempPathFactory) -> Tenants:
-    """Two tenants with a job each, none due."""
+def file(held_files: HeldFiles) -> HeldFile:
+    """What the job `slow` of acme reads: it goes on until the file is released."""
+    return held_files.add(range(ROWS))
+
+
+@pytest.fixture(scope="module")
+def tenants(tmp_path_factory: pytest.TempPathFactory, file: HeldFile) -> Tenants:
+    """Two tenants with a job each, and a slow one; none due."""
     tenants = Tenants.make(tmp_path_factory.mktemp("service") / "project")
-    jobs = [tenants.job("acme"), tenants.job("umbrella")]
     for tenant in ("acme", "umbrella"):
+        tenants.job(tenant)
         tenants.orders(tenant, range(1, 4))
-    tenants.runner([schedule(job, job.split("/")[1]) for job in jobs], mode="orchestrated")
+    tenants.job("acme", "slow", source=file.address)
+    tenants.runner(schedules("acme", "umbrella"), mode="orchestrated")
     return tenants
+
+
+def schedules(*names: str) -> list[dict[str, object]]:
+    """Those of the tenants' jobs, named for them, and of the slow one."""
+    return [*(schedule(f"jobs/{name}/orders.yaml", name) for name in names), schedule("jobs/acme/slow.yaml")]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +55,7 @@ def service(tenants: Tenants) -> Iterator[Service]:
 
 
 def test_it_says_what_it_serves_and_where(service: Service) -> None:
-    order = ["orchestrator_starting", "schedule_registered", "schedule_registered", "orchestrator_ready"]
+    order = ["orchestrator_starting", *["schedule_registered"] * 3, "orchestrator_ready"]
     assert [e["event_type"] for e in service.events if e["event_type"] in order] == order
     (ready,) = service.told("orchestrator_ready")
     assert (ready["url"], ready["health_url"]) == (service.url, service.health_url)
@@ -70,7 +85,7 @@ def test_health_is_told_over_http_and_by_the_command(service: Service, tenants: 
     by_command = json.loads(done.stdout)
     for health in (over_http, by_command):
         assert health["healthy"]
-        assert {item["name"]: item["on"] for item in health["schedules"]} == {"acme": True, "umbrella": True}
+        assert {item["name"]: item["on"] for item in health["schedules"]} == dict.fromkeys(SERVED, True)
         assert all(item["next_tick"].endswith("T03:00:00+00:00") for item in health["schedules"])
 
 
@@ -117,12 +132,9 @@ def test_changed_files_are_served_and_what_cannot_be_read_is_not(service: Servic
     run_id = service.launch("UMBRELLA__ORDERS")
     service.until(lambda: service.status(run_id) == "SUCCESS", "a run of the last good definitions")
 
-    more = tenants.job("initech")
+    tenants.job("initech")
     tenants.orders("initech", [7])
-    names = ("acme", "umbrella", "initech")
-    jobs = [f"jobs/{name}/orders.yaml" for name in names]
-    assert more in jobs
-    tenants.runner([schedule(job, name) for job, name in zip(jobs, names, strict=True)], mode="orchestrated")
+    tenants.runner(schedules("acme", "umbrella", "initech"), mode="orchestrated")
     service.wait_for("definitions_reloaded")
     service.wait_for("schedule_registered", name="initech")
     run_id = service.launch("INITECH__ORDERS")
@@ -131,20 +143,27 @@ def test_changed_files_are_served_and_what_cannot_be_read_is_not(service: Servic
     assert tenants.ids("initech") == [7]
 
 
-def test_a_tenant_with_a_long_queue_does_not_delay_another(service: Service) -> None:
+def test_a_tenant_with_a_long_queue_does_not_delay_another(service: Service, file: HeldFile) -> None:
     service.until(service.is_healthy, "health")
-    noisy = [service.launch("ACME__ORDERS") for _ in range(QUEUED)]
+    slow = service.launch("ACME__SLOW")
+    service.until(lambda: file.reads > 0, "a run that reads")
+    queued = [service.launch("ACME__ORDERS") for _ in range(QUEUED)]
 
     quiet = service.launch("UMBRELLA__ORDERS")
     service.until(lambda: service.status(quiet) == "SUCCESS", "the quiet tenant's run")
 
     runs = service.runs()
-    assert sum(runs[run_id]["status"] == "QUEUED" for run_id in noisy) > QUEUED / 2
+    assert {runs[run_id]["status"] for run_id in queued} == {"QUEUED"}
+    assert runs[slow]["status"] == "STARTED"
+    service.cancel(*queued)
 
 
-def test_sigterm_ends_every_process_in_time(service: Service, tenants: Tenants) -> None:
+def test_sigterm_ends_every_process_in_time_and_what_ran_is_tried_again_by_the_next_service(
+    service: Service, tenants: Tenants, file: HeldFile
+) -> None:
+    (stopped,) = [run_id for run_id, run in service.runs().items() if run["status"] == "STARTED"]
     below = set(service.processes())
-    assert len(below) >= 5
+    assert len(below) >= 6
     service.process.terminate()
 
     assert service.ended(within=10) == 0
@@ -152,3 +171,11 @@ def test_sigterm_ends_every_process_in_time(service: Service, tenants: Tenants) 
     assert service.events[-1]["event_type"] == "orchestrator_stopped"
     done = subprocess.run([DATIVO, "status"], cwd=tenants.root, env=tenants.environment(), check=False)
     assert done.returncode == 2
+    assert tenants.ids("acme", "slow") == []
+
+    file.release()
+    with Service(tenants) as following:
+        following.wait_for("orchestrator_ready")
+        following.until(lambda: following.is_retried(stopped), "the end of a retry")
+
+    assert tenants.ids("acme", "slow") == list(range(ROWS))

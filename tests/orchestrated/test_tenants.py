@@ -4,81 +4,74 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.orchestrated.service import Service
-from tests.orchestrated.tenants import DATIVO, Event, Tenants, events_of, intervals, overlaps, schedule
+from tests.orchestrated.held import HeldFiles
+from tests.orchestrated.service import OVER, Service
+from tests.orchestrated.tenants import DATIVO, Tenants, events_of, intervals, overlaps, schedule
 
 # Services start slowly where others do.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 
 # How long the schedules tick: six minutes in `make test-serve`.
 MINUTES = float(os.environ.get("DATIVO_SERVE_MINUTES", "0"))
-NAMES = ("orders", "refunds")
 TENANTS = ("acme", "umbrella")
-ROWS = 100_000
-# So many that runs take long enough to be seen side by side.
-MANY = 1_000_000
+ROWS = 5_000
 
 
-def test_runs_of_a_tenant_follow_each_other_whatever_starts_them(tmp_path: Path) -> None:
+def test_runs_of_a_tenant_follow_each_other_whatever_starts_them(tmp_path: Path, held_files: HeldFiles) -> None:
+    """Each tenant's `refunds` goes on until its file is released, and `orders` loads what each minute brings."""
     tenants = Tenants.make(tmp_path / "project")
-    jobs = {(tenant, name): tenants.job(tenant, name) for tenant in TENANTS for name in NAMES}
-    every_minute = [
-        {**schedule(file, f"{tenant}_{name}", overlap="queue"), "cron": "* * * * *"}
-        for (tenant, name), file in jobs.items()
-    ]
-    tenants.runner(every_minute, mode="orchestrated")
-    written = dict.fromkeys(jobs, 0)
+    refunds = {tenant: held_files.add(range(ROWS)) for tenant in TENANTS}
+    files = [tenants.job(tenant) for tenant in TENANTS]
+    files += [tenants.job(tenant, "refunds", source=file.address) for tenant, file in refunds.items()]
+    cron = "* * * * *" if MINUTES else "0 3 * * *"
+    schedules = [{**schedule(file, file.replace("/", "_"), overlap="queue"), "cron": cron} for file in files]
+    tenants.runner(schedules, mode="orchestrated")
+    written = 0
 
-    def write(rows: int = ROWS) -> None:
-        for (tenant, name), count in written.items():
-            tenants.orders(tenant, range(count, count + rows), job=name)
-            written[tenant, name] = count + rows
+    def write() -> None:
+        nonlocal written
+        for tenant in TENANTS:
+            tenants.orders(tenant, range(written, written + ROWS))
+        written += ROWS
 
     write()
-    by_hand: list[Event] = []
-
-    def run_by_hand() -> None:
-        command = [DATIVO, "run", "--job-dir", "jobs/acme"]
-        done = subprocess.run(
-            command, cwd=tenants.root, env=tenants.environment(), capture_output=True, text=True, check=False
-        )
-        by_hand.extend(events_of(done.stderr))
-
-    with Service(tenants) as service:
+    told_by_hand = tmp_path / "by-hand.log"
+    with Service(tenants) as service, told_by_hand.open("w") as log:
         service.wait_for("orchestrator_ready")
-        shell = threading.Thread(target=run_by_hand)
-        shell.start()
-        service.materialize_all()
-        service.launch("UMBRELLA__REFUNDS")
+        for tenant in TENANTS:
+            service.launch(f"{tenant.upper()}__REFUNDS")
+        service.until(lambda: all(file.reads > 0 for file in refunds.values()), "both tenants' runs at once")
+        command = [DATIVO, "run", "--job-dir", "jobs/acme"]
+        by_hand = subprocess.Popen(command, cwd=tenants.root, env=tenants.environment(), stderr=log)
+        waiting = [service.materialize_all(), service.launch("ACME__ORDERS"), service.launch("UMBRELLA__ORDERS")]
+        service.until(lambda: "waiting_for_slot" in told_by_hand.read_text(), "a run by hand that waits")
+        assert {service.status(run_id) for run_id in waiting} == {"QUEUED"}
+        for file in refunds.values():
+            file.release()
+
         end = time.monotonic() + 60 * MINUTES
         while time.monotonic() < end:
             time.sleep(20)
             write()
-        shell.join()
         scheduled = [run_id for run_id, run in service.runs().items() if "dativo/schedule" in run]
-        # Switched off, so that what is queued is the end of it.
-        tenants.runner([{**item, "enabled": False} for item in every_minute], mode="orchestrated")
-        service.wait_for("definitions_reloaded")
-        service.until(
-            lambda: all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in service.runs().values()),
-            "the end of all runs",
-        )
-        write(MANY)
-        last = [service.launch(f"{tenant}__{name}".upper()) for tenant, name in jobs]
+        if MINUTES:
+            # Switched off, so that what is queued is the end of it.
+            tenants.runner([{**item, "enabled": False} for item in schedules], mode="orchestrated")
+            service.wait_for("definitions_reloaded")
+        service.until(lambda: all(run["status"] in OVER for run in service.runs().values()), "the end of all runs")
+        last = [service.launch(f"{tenant.upper()}__ORDERS") for tenant in TENANTS] if MINUTES else []
         service.until(lambda: all(service.status(run_id) == "SUCCESS" for run_id in last), "the last runs")
-        events = [*service.events, *by_hand]
+        assert by_hand.wait(timeout=60) == 0
+        events = [*service.events, *events_of(told_by_hand.read_text())]
 
-    assert len(scheduled) >= len(jobs) * (MINUTES - 1)
+    assert len(scheduled) >= len(schedules) * (MINUTES - 1)
     assert [event["message"] for event in events if event["event_type"] == "job_error"] == []
-    assert {event["exit_code"] for event in by_hand if event["event_type"] == "job_finished"} == {0}
-    acme, umbrella = intervals(events, "acme"), intervals(events, "umbrella")
-    assert overlaps(acme) == overlaps(umbrella) == []
-    assert overlaps(sorted([*acme, *umbrella])) != [], "tenants waited for each other"
-    for (tenant, name), count in written.items():
-        assert tenants.ids(tenant, name) == list(range(count))
+    assert overlaps(intervals(events, "acme")) == overlaps(intervals(events, "umbrella")) == []
+    for tenant in TENANTS:
+        assert tenants.ids(tenant) == list(range(written))
+        assert tenants.ids(tenant, "refunds") == list(range(ROWS))
