@@ -19,8 +19,8 @@ demo: $(UV) ## Load Seattle's weather into an Iceberg table and show it
 	@$(UV) sync --frozen --quiet --no-dev --inexact
 	@$(BIN)/python tools/demo.py
 
-services: setup ## Start servers to try things with, until interrupted: make services NAMES="nessie"
-	@$(BIN)/python -m tools.services $(or $(NAMES),nessie)
+services: setup ## Start servers to try things with, until interrupted: make services NAMES="nessie" HOST=172.17.0.1
+	@$(BIN)/python -m tools.services $(or $(NAMES),nessie) $(if $(HOST),--host $(HOST))
 
 check: setup ## Lint, formatting, types, import direction, lock file, docs
 	$(BIN)/ruff check .

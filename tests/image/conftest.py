@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from tests.image.container import FOLDERS, Project
-from tools.example_secrets import write_secrets
+from tests.image.container import Project
+from tests.image.outside import Outside, bridge
+from tests.image.planted import planted_secrets
 from tools.image.build import build
 from tools.image.engine import REPOSITORY, Engine, MissingError
 
@@ -28,18 +28,22 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="session")
 def image(engine: Engine) -> str:
-    """The image of this working tree."""
-    return build(engine)
+    """The image of this working tree, in which secrets lie about."""
+    with planted_secrets(REPOSITORY):
+        return build(engine)
 
 
 @pytest.fixture
 def project(engine: Engine, image: str, tmp_path: Path) -> Generator[Project]:
     """The example project, as `make example-secrets` leaves it; what containers leave is removed afterwards."""
-    for folder in FOLDERS:
-        source = REPOSITORY / folder
-        if source.exists() and folder not in ("secrets", "state"):
-            shutil.copytree(source, tmp_path / folder)
-    write_secrets(tmp_path, {})
-    project = Project(engine, image, tmp_path)
+    project = Project.copy(engine, image, tmp_path)
+    project.make_example_secrets()
     yield project
     project.remove_containers()
+
+
+@pytest.fixture(scope="session")
+def outside(engine: Engine, image: str) -> Generator[Outside]:
+    """Stripe's double, Nessie and S3, listening where containers reach them."""
+    with bridge(engine, image) as address, Outside.serving(address) as outside:
+        yield outside

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from tools.image.engine import Engine, Finished
+from tools.image.engine import REPOSITORY, Engine, Finished
 
 FOLDERS = ("connectors", "assets", "jobs", "configs", "secrets", "state")
+EXAMPLE = ("connectors", "assets", "jobs", "configs")
 READ_ONLY = ("connectors", "assets")
-USER = 10001
 
 
 @dataclass
@@ -27,6 +29,25 @@ class Project:
     image: str
     root: Path
     names: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def copy(cls, engine: Engine, image: str, root: Path) -> Self:
+        """What a clone of the repository has of it."""
+        for folder in EXAMPLE:
+            shutil.copytree(REPOSITORY / folder, root / folder)
+        (root / "tools").mkdir()
+        shutil.copy(REPOSITORY / "tools" / "example_secrets.py", root / "tools")
+        shutil.copy(REPOSITORY / "Makefile", root)
+        return cls(engine, image, root)
+
+    def make_example_secrets(self, environment: Mapping[str, str] | None = None, *, user: int = 0) -> None:
+        """`make example-secrets` from the start, by a user whose folder it is."""
+        shutil.rmtree(self.root / "secrets", ignore_errors=True)
+        self.engine.must(["chown", "-R", f"{user}:{user}", str(self.root)])
+        values = [f"{name}={value}" for name, value in (environment or {}).items()]
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        make = ["make", "--silent", "example-secrets", "PYTHON=/usr/bin/python3"]
+        self.engine.must(["env", *values, *as_user, *make], folder=self.root)
 
     @property
     def mounts(self) -> list[str]:
@@ -58,14 +79,25 @@ class Project:
         for name in self.names:
             self.engine.run(["podman", "rm", "--force", "--time=0", name])
 
-    def give_state(self, user: int = USER) -> None:
-        """Make `state/` and `secrets/` the image's user's, as an operator does."""
-        for folder in ("state", "secrets"):
-            path = self.root / folder
-            path.mkdir(exist_ok=True)
-            self.engine.must(["chown", "-R", f"{user}:0", str(path)])
+    def empty_state(self) -> None:
+        """Throw away what runs left."""
+        for left in (self.root / "state").iterdir():
+            shutil.rmtree(left)
+
+    def give_state_to_root(self) -> None:
+        """What Docker does with a folder to mount that is not there."""
+        self.engine.must(["chown", "-R", "0:0", str(self.root / "state")])
 
 
 def events(finished: Finished) -> list[dict[str, object]]:
-    """The log lines of a run."""
-    return [json.loads(line) for line in finished.stderr.splitlines()]
+    """The log of a run."""
+    return log_lines(finished.stderr)
+
+
+def log_lines(printed: str) -> list[dict[str, object]]:
+    """One JSON object a line; podman has lines of its own to say where there is no systemd."""
+    return [json.loads(line) for line in printed.splitlines() if not _of_podman(line)]
+
+
+def _of_podman(line: str) -> bool:
+    return line.startswith(("time=", "Error: unable to start container"))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import mmap
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.image.container import FOLDERS
-from tools.image.build import base_image
+from tests.image.planted import PLANTED
+from tools.image.build import DOCKERFILE, base_image
 from tools.image.engine import Engine
 
 OURS = {"dativo-cli", "dativo-config", "dativo-dagster", "dativo-engine"}
@@ -20,11 +24,19 @@ LIBRARIES = (
     "dagster_postgres botocore.session jsonschema_rs pydantic sqlalchemy httpx msgspec watchfiles "
     "pyiceberg.catalog.sql pyiceberg.catalog.rest"
 )
+CACHES = ("/.cache", "/var/lib/apt/lists/", ".whl", "/pip.conf", "/uv.toml")
+TOOLS = {"uv", "uvx", "gcc", "cc", "ld", "strip"}
 INSTALLED = """
 import json, sysconfig
 from importlib.metadata import distributions
 print(json.dumps([item.metadata["Name"] for item in distributions(path=[sysconfig.get_path("purelib")])]))
 """
+
+
+def test_the_file_it_is_built_from_has_nothing_that_a_linter_warns_of() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def python(engine: Engine, image: str, program: str) -> str:
@@ -38,13 +50,20 @@ def canonical(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def layers(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The layers that the image adds to its base, as archives."""
-    saved = tmp_path_factory.mktemp("saved") / "image.tar"
-    engine.must(["podman", "save", "--quiet", f"--output={saved}", image])
-    with tarfile.open(saved) as archive:
-        archive.extractall(saved.parent, filter="data")
-    manifest = json.loads((saved.parent / "manifest.json").read_text())
+def saved(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image in a folder: its manifest, with the layers as archives and the image's settings beside it."""
+    file = tmp_path_factory.mktemp("saved") / "image.tar"
+    engine.must(["podman", "save", "--quiet", f"--output={file}", image])
+    with tarfile.open(file) as archive:
+        archive.extractall(file.parent, filter="data")
+    file.unlink()
+    return file.parent / "manifest.json"
+
+
+@pytest.fixture(scope="module")
+def layers(engine: Engine, saved: Path) -> list[Path]:
+    """The layers that the image adds to its base."""
+    manifest = json.loads(saved.read_text())
     of_base = int(engine.must(["podman", "image", "inspect", "--format={{len .RootFS.Layers}}", base_image(engine)]))
     return [saved.parent / name for name in manifest[0]["Layers"][of_base:]]
 
@@ -72,16 +91,18 @@ def test_no_layer_holds_a_cache_a_compiler_or_a_file_of_the_project(layers: list
         with tarfile.open(layer) as archive:
             names += [f"/{name.removeprefix('./')}" for name in archive.getnames()]
     assert any(name.endswith("/bin/dativo") for name in names)
-    for part in (
-        "/.cache",
-        "/var/lib/apt/lists/",
-        ".whl",
-        "/pip.conf",
-        "/uv.toml",
-        "/bin/uv",
-        "/bin/gcc",
-        "/bin/strip",
-    ):
-        assert [name for name in names if part in name] == []
+    left = [name for name in names if any(part in name for part in CACHES) or name.rsplit("/", 1)[-1] in TOOLS]
+    assert left == []
     volumes = tuple(f"/app/{folder}/" for folder in FOLDERS)
     assert [name for name in names if name.startswith(volumes)] == []
+
+
+def test_no_secret_that_lay_about_where_it_was_built_is_in_a_layer_or_in_what_is_told_of_it(saved: Path) -> None:
+    found = {file.name for file in saved.parent.rglob("*") if file.is_file() and holds(file, PLANTED.encode())}
+    assert found == set()
+
+
+def holds(file: Path, text: bytes) -> bool:
+    """Whether a file has a text in it; a layer is an archive without compression."""
+    with file.open("rb") as content, mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return mapped.find(text) >= 0

@@ -29,7 +29,6 @@ def spoil_a_row(project: Project, *, mode: str) -> None:
 
 
 def test_a_run_ends_with_0_and_the_read_only_volumes_are_as_they_were(project: Project) -> None:
-    project.give_state()
     before = {folder: contents(project, folder) for folder in READ_ONLY}
     done = project.run(*RUN)
     assert done.exit_code == 0, done.stderr
@@ -39,7 +38,6 @@ def test_a_run_ends_with_0_and_the_read_only_volumes_are_as_they_were(project: P
 
 
 def test_state_outlives_its_container(project: Project) -> None:
-    project.give_state()
     assert project.run(*RUN).exit_code == 0
     again = project.run(*RUN)
     assert again.exit_code == 0
@@ -47,18 +45,15 @@ def test_state_outlives_its_container(project: Project) -> None:
 
 
 def test_rejected_rows_end_it_with_1_and_in_strict_mode_with_2(project: Project) -> None:
-    project.give_state()
     spoil_a_row(project, mode="warn")
     assert project.run(*RUN).exit_code == 1
-    shutil.rmtree(project.root / "state")
-    project.give_state()
+    project.empty_state()
     job = project.root / "jobs" / "demo" / "weather_to_iceberg.yaml"
     job.write_text(job.read_text().replace("schema_validation_mode: warn", "schema_validation_mode: strict"))
     assert project.run(*RUN).exit_code == 2
 
 
 def test_it_runs_locked_up_and_as_any_user_of_group_0(project: Project) -> None:
-    project.give_state()
     assert project.run(*RUN, options=LOCKED_UP).exit_code == 0
     project.engine.must(["chmod", "-R", "g+rwX", str(project.root / "state"), str(project.root / "secrets")])
     done = project.run(*RUN, options=(*LOCKED_UP, "--user=1234567:0"))
@@ -66,8 +61,7 @@ def test_it_runs_locked_up_and_as_any_user_of_group_0(project: Project) -> None:
 
 
 def test_a_state_folder_that_may_not_be_written_is_the_first_line_with_what_to_do(project: Project) -> None:
-    project.give_state(user=0)
-    project.engine.must(["chmod", "-R", "go-w", str(project.root / "state")])
+    project.give_state_to_root()
     done = project.run(*RUN)
     assert done.exit_code == 2
     (first, *_) = [str(line["message"]) for line in events(done) if line["level"] == "ERROR"]
@@ -77,7 +71,6 @@ def test_a_state_folder_that_may_not_be_written_is_the_first_line_with_what_to_d
 
 @pytest.mark.parametrize(("missing", "command"), [("jobs", RUN), ("configs", ("start", "oneshot"))])
 def test_a_missing_folder_is_named(project: Project, missing: str, command: tuple[str, ...]) -> None:
-    project.give_state()
     shutil.rmtree(project.root / missing)
     (project.root / missing).mkdir()
     done = project.run(*command)

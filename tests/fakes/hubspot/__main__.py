@@ -13,6 +13,7 @@ from tests.fakes.hubspot import TOKEN, FakeHubSpot, Limits, Portal, serve
 def main() -> None:
     """Print the address and the token, then answer."""
     parser = argparse.ArgumentParser(prog="python -m tests.fakes.hubspot", description="A stateful fake of HubSpot.")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--contacts", type=int, default=0, help="how many it begins with")
     arguments = parser.parse_args()
@@ -25,7 +26,7 @@ def main() -> None:
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_stop.set())
-    with serve(fake, arguments.port) as url:
+    with serve(fake, arguments.port, arguments.host) as url:
         print(f"HUBSPOT_BASE_URL={url}\nHUBSPOT_ACCESS_TOKEN={TOKEN}", flush=True)
         asked_to_stop.wait()
 

@@ -16,8 +16,8 @@ from tests.fakes.hubspot.api import FakeHubSpot
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port: int, fake: FakeHubSpot) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, address: tuple[str, int], fake: FakeHubSpot) -> None:
+        super().__init__(address, _Handler)
         self.fake = fake
         # One request at a time: a hook changes records between two pages, not in the middle of one.
         self.lock = threading.Lock()
@@ -57,13 +57,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(fake: FakeHubSpot, port: int = 0) -> Generator[str]:
+def serve(fake: FakeHubSpot, port: int = 0, host: str = "127.0.0.1") -> Generator[str]:
     """Answer requests from threads until the block ends; gives the URL."""
-    server = _Server(port, fake)
+    server = _Server((host, port), fake)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -20,8 +20,8 @@ CLOCK = "/_fake/clock"
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port: int, fake: FakeStripe) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, address: tuple[str, int], fake: FakeStripe) -> None:
+        super().__init__(address, _Handler)
         self.fake = fake
         # One request at a time: a hook changes objects between two pages, not in the middle of one.
         self.lock = threading.Lock()
@@ -71,13 +71,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(fake: FakeStripe, port: int = 0) -> Generator[str]:
+def serve(fake: FakeStripe, port: int = 0, host: str = "127.0.0.1") -> Generator[str]:
     """Answer requests from threads until the block ends; gives the URL."""
-    server = _Server(port, fake)
+    server = _Server((host, port), fake)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -41,7 +41,9 @@ def hold_slot(tenant: Tenant, *, job: str, run_id: str, slots: int, wait: bool, 
             time.sleep(POLL_SECONDS)
             descriptor = _take(tenant, slots)
     try:
-        holder = {"job": job, "run_id": run_id, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()}
+        # In a container the process is 1, and the host the container.
+        process = f"{os.getpid()} on {os.uname().nodename}"
+        holder = {"job": job, "run_id": run_id, "process": process, "since": datetime.now(UTC).isoformat()}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         yield
@@ -75,7 +77,9 @@ def _holders(tenant: Tenant, slots: int) -> list[str]:
     for slot in range(slots):
         try:
             holder = json.loads(tenant.lease_file(slot).read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             continue  # freed or being written at this moment
-        holders.append(f"job {holder['job']}, run {holder['run_id']}, process {holder['pid']}, since {holder['since']}")
+        holders.append(
+            f"job {holder['job']}, run {holder['run_id']}, process {holder['process']}, since {holder['since']}"
+        )
     return holders or ["a run that is just starting"]

@@ -45,7 +45,8 @@ def hold_leash(home: Path) -> Generator[Path]:
             message = f"{home}: a service runs on this folder already, process {holder}; stop it, or set STATE_DIR"
             raise FatalError(message) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        # In a container the process is 1, and the host the container.
+        os.pwrite(descriptor, f"{os.getpid()} on {os.uname().nodename}".encode(), 0)
         yield file
     finally:
         os.close(descriptor)
