@@ -128,6 +128,27 @@ def test_what_a_job_reads_is_told_before_it_runs(example: Example) -> None:
     assert "Customer 0" in example.project.dativo("preview", "--config", JOB).stdout
 
 
+def test_a_contract_proposed_from_a_sample_can_be_run(example: Example) -> None:
+    example.without_servers()
+    example.customers(3)
+    arguments = ("customers", "--option", f"base_url={example.url}", "--write-contract", "assets/proposed.yaml")
+    asked = example.project.dativo(
+        "discover", "--connector", "stripe", *arguments, environment={"STRIPE_API_KEY": TEST_KEY}
+    )
+    assert asked.exit_code == 2, "of two tenants, none has the key"
+    shutil.rmtree(example.project.root / "jobs" / "demo")
+
+    proposed = example.project.dativo(
+        "discover", "--connector", "stripe", *arguments, environment={"STRIPE_API_KEY": TEST_KEY}
+    )
+    job = example.project.root / JOB
+    job.write_text(job.read_text().replace("assets/stripe/v1.0/customers.yaml", "assets/proposed.yaml"))
+    run = example.run()
+
+    assert proposed.exit_code == 0, proposed.stderr
+    assert (run.exit_code, run.result["rows_read"]) == (0, 3), run.stderr
+
+
 @pytest.mark.parametrize("key", [TEST_KEY, "sk_test_51PlantedAndRefused000planted"])
 def test_the_key_is_in_nothing_that_a_run_writes(example: Example, key: str) -> None:
     example.without_servers()

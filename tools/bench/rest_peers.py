@@ -19,7 +19,7 @@ PACKAGES = {"dlt": ["dlt[filesystem,parquet]==1.31.0"], "airbyte": ["airbyte-sou
 # At most so much of a tool's CPU per record is dativo to take.
 LIMITS: Mapping[str, float] = {"dlt, load": 0.2, "airbyte-source-stripe": 0.1}
 # Few and many records, for a tool that would take an hour for as many as the others.
-SIZES: Mapping[str, tuple[int, int]] = {"airbyte-source-stripe": (1_000, 10_000)}
+SIZES: Mapping[str, tuple[int, int]] = {"airbyte-source-stripe": (1_000, 5_000)}
 STRIPE = "https://api.stripe.com/v1"
 
 

@@ -101,6 +101,23 @@ def test_discover_takes_options_of_the_connector(project: Project) -> None:
     assert "did you mean 'delimiter'?" in wrong.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("stripe", "customers"), "set STRIPE_API_KEY in a project of one tenant, or ask through a job"),
+        (("stripe",), "say which objects"),
+        (("rest", "items"), "endpoints is needed; write a recipe"),
+        (("csv",), "say which files"),
+    ],
+)
+def test_discover_says_what_a_connector_wants_that_no_job_opens(
+    project: Project, arguments: tuple[str, ...], words: str
+) -> None:
+    answer = project.dativo("discover", "--connector", *arguments)
+    assert answer.code == 2
+    assert words in answer.err
+
+
 def test_preview_shows_rows_and_what_would_be_rejected_and_writes_nothing(project: Project) -> None:
     project.add_bad_order()
 

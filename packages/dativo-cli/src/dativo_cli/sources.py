@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
-from dativo_config.load import LoadSettings, load_recipe
+from dativo_config.load import LoadSettings, load_credentials, load_recipe
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.problems import closest
 from dativo_engine.connectors import open_source, specs
@@ -52,11 +52,11 @@ def open_connector(name: str, inputs: Sequence[str], options: Sequence[str], *, 
 
     Args:
         name: the connector's name, or a recipe file.
-        inputs: paths, globs, folders or URLs; for a recipe the objects.
+        inputs: paths, globs, folders or URLs; for an API and for a recipe the objects.
         options: `name=value`, of the connector's own options.
 
     Raises:
-        click.BadParameter: no such connector or option, or nothing to read was named.
+        click.BadParameter: no such connector or option, or nothing to read was named, or nobody to ask as.
         ConfigError: the recipe holds problems.
     """
     known = specs()
@@ -69,17 +69,17 @@ def open_connector(name: str, inputs: Sequence[str], options: Sequence[str], *, 
     if spec.inputs == "files" and not inputs:
         message = f"say which files: dativo discover --connector {name} FILE..."
         raise click.BadParameter(message, param_hint="INPUTS")
-    located = tuple(item if "://" in item else str(Path(item).absolute()) for item in inputs)
-    stream = StreamSettings(name=object_of(inputs[0]) if inputs else name, inputs=located)
-    settings = SourceSettings(
-        connector=name,
-        tenant_id="discover",
-        job_name="discover",
-        project=project,
-        streams=(stream,),
-        options=_options(spec, options),
+    return open_source(
+        SourceSettings(
+            connector=name,
+            tenant_id="discover",
+            job_name="discover",
+            project=project,
+            streams=_streams(spec, inputs),
+            options=_options(spec, options),
+            credentials=_credentials(spec, project),
+        )
     )
-    return open_source(settings)
 
 
 def _open_recipe(path: Path, objects: Sequence[str], options: Sequence[str], *, project: Path) -> Source:
@@ -111,6 +111,31 @@ def _open_recipe(path: Path, objects: Sequence[str], options: Sequence[str], *, 
     )
 
 
+def _streams(spec: ConnectorSpec, inputs: Sequence[str]) -> tuple[StreamSettings, ...]:
+    """What is looked into: one set of files, or objects. None: whatever the account has."""
+    if spec.inputs == "files":
+        located = tuple(item if "://" in item else str(Path(item).absolute()) for item in inputs)
+        return (StreamSettings(name=object_of(inputs[0]), inputs=located),)
+    if not inputs and spec.objects:
+        message = f"say which objects: dativo discover --connector {spec.name} OBJECT..."
+        raise click.BadParameter(message, param_hint="INPUTS")
+    return tuple(StreamSettings(name) for name in inputs)
+
+
+def _credentials(spec: ConnectorSpec, project: Path) -> BaseModel | None:
+    """Those that the connector's variables hold. Files need none as a rule."""
+    if spec.inputs == "files":
+        return None
+    found = load_credentials(spec, specs(), settings=LoadSettings(project=project))
+    if found is None and spec.environment:
+        names = " or ".join(spec.environment)
+        message = (
+            f"{spec.name} wants credentials: set {names} in a project of one tenant, or ask through a job, --config"
+        )
+        raise click.BadParameter(message, param_hint="--connector")
+    return found
+
+
 def _options(spec: ConnectorSpec, options: Sequence[str]) -> BaseModel | None:
     values = dict(_pair(option) for option in options)
     if spec.options is None:
@@ -123,6 +148,9 @@ def _options(spec: ConnectorSpec, options: Sequence[str]) -> BaseModel | None:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            message = f"{name} is needed; write a recipe, and give its file: --connector connectors/NAME.yaml"
+            raise click.BadParameter(message, param_hint="--connector") from error
         hint = closest(name, spec.options.model_fields) or f"`dativo connectors {spec.name}` lists what there is"
         message = f"{name}: {first['msg']}; {hint}"
         raise click.BadParameter(message, param_hint="--option") from error

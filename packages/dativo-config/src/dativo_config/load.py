@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dativo_config.crosscheck.catalog import check_catalog
 from dativo_config.crosscheck.meeting import Feed, check_job_names, check_meetings, feeds, table_of
@@ -26,9 +26,12 @@ from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Runner, Shared
 from dativo_config.problems import ConfigError, Position, Problem
 from dativo_config.project import Project, find_root, open_project, yaml_files
-from dativo_config.recipes import OpenedRecipe, open_recipe
+from dativo_config.recipes import OpenedRecipe, credentials_in_variables, open_recipe
 from dativo_config.resolve import resolve
 from dativo_config.walls import Walls, opened_folders
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,19 @@ def load_recipe(
     if opened is None or library.findings.problems:
         raise ConfigError(library.findings.problems)
     return opened
+
+
+def load_credentials(
+    spec: ConnectorSpec, connectors: Mapping[str, ConnectorSpec], *, settings: LoadSettings | None = None
+) -> BaseModel | None:
+    """Who asks, as vendors' variables (`STRIPE_API_KEY`) say, for work that no job names yet; None: they don't.
+
+    In a project of several tenants none of them counts: it would be nobody's, or everybody's.
+    """
+    settings = settings or LoadSettings()
+    library = Library(_project(Path(), settings), connectors, settings.environment)
+    values = credentials_in_variables(library, spec, None)
+    return spec.credentials.model_validate(values) if spec.credentials is not None and values else None
 
 
 def examine(

@@ -242,7 +242,8 @@ def test_a_cell_that_does_not_fit_costs_its_row_and_keeps_its_digits(serve: Serv
 
 
 def test_discover_proposes_types_keys_and_cursors_from_a_sample(serve: Serve) -> None:
-    server = serve(lambda asked: Reply([{"uid": "a", "at": "2024-01-01T00:00:00Z", "n": 1.5, "tags": ["x"]}]))
+    record = {"uid": "a", "at": "2024-01-01T00:00:00Z", "n": 1.5, "tags": ["x"], "meta": {}, "in": {"meta": {}}}
+    server = serve(lambda asked: Reply([record]))
     (info,) = source(server, {"items": {"path": "items", "primary_key": ["uid"]}}).discover()
     assert (info.primary_key, info.cursor_candidates, info.detail) == (("uid",), ("at",), f"{server.url}/items")
     assert {field.name: str(field.type) for field in info.arrow_schema} == {
@@ -250,6 +251,8 @@ def test_discover_proposes_types_keys_and_cursors_from_a_sample(serve: Serve) ->
         "at": "timestamp[us]",
         "n": "double",
         "tags": "list<item: string>",
+        "meta": "string",
+        "in": "struct<meta: string>",
     }
 
 

@@ -20,6 +20,7 @@ from dativo_engine.errors import (
 from dativo_engine.interfaces import Cursor
 from dativo_engine.rest import Rate, RateHeaders
 from dativo_engine.sources.hubspot import source as room
+from dativo_engine.sources.hubspot.source import HubSpotSource
 from hubspot_support import Copy, serving
 from pydantic import ValidationError
 
@@ -120,7 +121,7 @@ def test_without_reconciling_no_keys_are_kept(copy: Copy) -> None:
 
 
 def test_more_records_than_a_search_tells_change_at_one_moment(copy: Copy) -> None:
-    ids = copy.portal.create_many("contacts", ({"firstname": "old"} for _ in range(12_345)))
+    ids = copy.portal.create_many("contacts", ({"firstname": "old"} for _ in range(10_050)))
     copy.run()
     copy.portal.now += DAY
     for record_id in ids[:4_000]:
@@ -262,6 +263,9 @@ def test_only_what_the_contract_names_is_asked_for_or_all_or_a_list(copy: Copy) 
     copy.cursor, copy.options = None, {"properties": ["shoe_size"]}
     with pytest.raises(FatalError, match="contacts have no property shoe_size"):
         copy.run()
+    copy.options = {"properties": ["frstname"]}
+    with pytest.raises(FatalError, match="contacts have no property frstname; did you mean 'firstname'"):
+        copy.source().check()
 
 
 def test_hundreds_of_properties_do_not_make_a_url_too_long(copy: Copy) -> None:
@@ -338,6 +342,12 @@ def test_discover_tells_properties_with_their_types(copy: Copy) -> None:
     assert kinds["total_revenue"] == "double"
     assert kinds["lastmodifieddate"] == "timestamp[us, tz=UTC]"
     assert kinds["hs_email_optout"] == "bool"
+
+
+def test_discover_without_objects_tells_all_that_the_token_may_read(copy: Copy) -> None:
+    copy.credentials = {"access_token": copy.fake.scoped_token("crm.objects.deals.read")}
+    everything = HubSpotSource(replace(copy.settings(), streams=()))
+    assert [stream.name for stream in everything.discover()] == ["deals"]
 
 
 def test_an_oauth_app_gets_its_tokens_by_itself(copy: Copy) -> None:

@@ -179,9 +179,13 @@ def open_throttle(settings: SourceSettings, *, host: str, identity: str, default
 
 
 def _open(file: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            return os.open(file, flags, 0o644)
+        except FileNotFoundError:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(file, flags, 0o644)
     except OSError as error:
         message = f"{error.filename}: the rate of requests can't be kept there: {error.strerror}; make it writable"
         raise FatalError(message) from error

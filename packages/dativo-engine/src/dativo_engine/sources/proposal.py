@@ -18,8 +18,9 @@ def propose(stream: str, sampled: pa.Schema, detail: str) -> StreamInfo:
 
 
 def _storable(kind: pa.DataType) -> pa.DataType:
+    """Text where the sample tells nothing: it holds whatever comes, objects as they are written."""
     types = pa.types
-    if types.is_null(kind):
+    if types.is_null(kind) or (types.is_struct(kind) and not kind.num_fields):
         return pa.string()
     if types.is_timestamp(kind):
         return pa.timestamp("us", "UTC" if kind.tz else None)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
+from dativo_config.problems import closest
 from pydantic import SecretStr
 
-from dativo_engine.errors import FatalError
+from dativo_engine.errors import FatalError, GoneError, PermissionDeniedError, RequestRefusedError
 from dativo_engine.interfaces import Batch, Cursor, Plan, SourceSettings, Split, StreamInfo, StreamSettings
 from dativo_engine.rest import Client, Patience, Rate, RateHeaders, Service, bearer, open_throttle
 from dativo_engine.rest.auth import Auth
@@ -39,6 +40,8 @@ RATE_HEADERS = (
 PATIENCE = Patience()
 # For what a person waits for.
 IN_A_HURRY = Patience(tries=2)
+# How HubSpot answers for objects that an account does not have, or that a token may not read.
+_NOT_THERE = (GoneError, PermissionDeniedError, RequestRefusedError)
 BLOCK_BYTES = 8 * 1024 * 1024
 _ARROW_TYPES: Mapping[str, pa.DataType] = {
     "number": pa.float64(),
@@ -64,16 +67,26 @@ class HubSpotSource:
         self._streams = {stream.name: stream for stream in settings.streams}
 
     def check(self) -> None:
-        """Ask for some records of each stream."""
+        """Ask for some records of each stream, and for the properties that there are."""
         with self._open(in_a_hurry=True) as api:
-            for name in self._streams:
-                next(api.listed(find(name)))
+            for name, stream in self._streams.items():
+                it = find(name)
+                next(api.listed(it))
+                self._shape(api, stream, it)
 
     def discover(self) -> list[StreamInfo]:
-        """The properties of the job's objects; without any, of all objects, the account's own included."""
+        """The properties of the job's objects; without any, of all that the account has and the token may read."""
         with self._open(in_a_hurry=True) as api:
-            names = list(self._streams) or [*OBJECTS, *(it.fully_qualified_name for it in api.schemas())]
-            return [self._info(api, name, find(name)) for name in names]
+            if self._streams:
+                return [self._info(api, name, find(name)) for name in self._streams]
+            found: list[StreamInfo] = []
+            for name in OBJECTS:
+                with suppress(*_NOT_THERE):
+                    found.append(self._info(api, name, find(name)))
+            with suppress(PermissionDeniedError):
+                own = [schema.fully_qualified_name for schema in api.schemas()]
+                found += [self._info(api, name, find(name)) for name in own]
+            return found
 
     def plan(self, starts: Mapping[str, Cursor | None]) -> Plan:
         """One split per stream."""
@@ -141,15 +154,16 @@ class HubSpotSource:
         return Shape(tuple(properties), tuple(dict.fromkeys(columns)), others, schema)
 
     def _refuse_unknown(self, chosen: Sequence[str], there: Sequence[str], it: HubSpotObject) -> None:
-        if unknown := [name for name in chosen if name not in there]:
-            message = (
-                f"source.options.properties: {it.name} have no property {', '.join(unknown)}; `dativo discover` lists "
-                "the properties that there are"
-            )
-            raise FatalError(message)
+        unknown = [name for name in chosen if name not in there]
+        if not unknown:
+            return
+        hint = (len(unknown) == 1 and closest(unknown[0], there)) or "`dativo discover` lists those that there are"
+        message = f"source.options.properties: {it.name} have no property {', '.join(unknown)}; {hint}"
+        raise FatalError(message)
 
     def _info(self, api: Api, name: str, it: HubSpotObject) -> StreamInfo:
         if it.is_listed_only:
+            next(api.listed(it))
             return StreamInfo(name, _OWNER, ("id",), ("updatedAt",))
         found = api.properties(it)
         moments = [pa.field(column, pa.timestamp("us", "UTC")) for column in ("createdAt", "updatedAt")]

@@ -21,7 +21,7 @@ from dativo_engine.sources.rest.changes import Changes, asking_for_changes
 from dativo_engine.sources.rest.described import options_of, service_of
 from dativo_engine.sources.rest.lists import Asking, first_page, list_pages
 
-BLOCK_BYTES = 2 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
 SAMPLE_RECORDS = 1000
 
 
