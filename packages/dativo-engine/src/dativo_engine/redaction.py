@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 # Shorter values would blank out ordinary words; the shortest that is a secret is a four-digit PIN.
 SHORTEST = 4
 # A line end may cut long values: wrapped base64, a value folded by a mailer or a terminal.
-LINE_END = r"(?:\\r|\r)?(?:\\n|\n)?"
+LINE_END = re.compile(r"(?:\\r|\r)?(?:\\n|\n)|\\r|\r")
 SHORTEST_CUT = 8
 
 # What looks like a secret though no run resolved it: it came from a server's answer or a driver's message.
@@ -36,20 +36,19 @@ class Redactor:
     def __init__(self, *, patterns: bool = True) -> None:
         self._patterns = PATTERNS if patterns else ()
         self._secrets: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._forms: Sequence[str] = ()
+        self._cut_forms: Sequence[str] = ()
 
     def add(self, secrets: Iterable[str]) -> None:
         """Mask these from now on: as they are, URL-encoded, base64-encoded, JSON-escaped, or cut by a line end."""
         self._secrets.update(secrets)
-        forms = {form for secret in self._secrets for form in _forms(secret)}
-        # The longest first: a form may lie within another.
-        ordered = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(_spelled(form) for form in ordered)) if ordered else None
+        self._forms = tuple({form for secret in self._secrets for form in _forms(secret)})
+        joined = {LINE_END.sub("", form) for form in self._forms}
+        self._cut_forms = tuple(form for form in joined if len(form) >= SHORTEST_CUT)
 
     def __call__(self, text: str) -> str:
         """The text with every secret replaced by `***`."""
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
+        text = _masked(text, [*_places(text, self._forms), *_cut_places(text, self._cut_forms)])
         for pattern in self._patterns:
             text = pattern.sub(rf"\g<keep>{MASK}", text)
         return text
@@ -99,7 +98,34 @@ def _base64_forms(secret: bytes) -> set[str]:
     return forms
 
 
-def _spelled(form: str) -> str:
-    if len(form) < SHORTEST_CUT:
-        return re.escape(form)
-    return LINE_END.join(re.escape(character) for character in form)
+def _places(text: str, forms: Iterable[str]) -> Generator[tuple[int, int]]:
+    """From where to where any of the forms stands in a text. A key file has hundreds of forms: too many for a regex."""
+    for form in forms:
+        start = text.find(form)
+        while start >= 0:
+            yield start, start + len(form)
+            start = text.find(form, start + 1)
+
+
+def _cut_places(text: str, forms: Iterable[str]) -> Generator[tuple[int, int]]:
+    """The same for forms that line ends cut."""
+    cuts = [cut.span() for cut in LINE_END.finditer(text)]
+    if not cuts:
+        return
+    ends = [0, *(end for _, end in cuts)]
+    starts = [*(start for start, _ in cuts), len(text)]
+    kept = [place for begin, end in zip(ends, starts, strict=True) for place in range(begin, end)]
+    joined = "".join(text[begin:end] for begin, end in zip(ends, starts, strict=True))
+    for start, end in _places(joined, forms):
+        yield kept[start], kept[end - 1] + 1
+
+
+def _masked(text: str, places: Iterable[tuple[int, int]]) -> str:
+    """The text with a mask for each place, and one for places that overlap."""
+    parts: list[str] = []
+    done = 0
+    for start, end in sorted(places):
+        if start >= done:
+            parts += [text[done:start], MASK]
+        done = max(done, end)
+    return "".join([*parts, text[done:]])

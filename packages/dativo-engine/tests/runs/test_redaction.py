@@ -1,6 +1,7 @@
 """A secret never leaves the process, however it is written."""
 
 import base64
+import itertools
 import json
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -55,6 +56,23 @@ def test_base64_around_a_secret_gives_nothing_but_its_edges_away(secret: str, be
     # At most the one character that holds bits of both is left over.
     assert len(left) <= -(-8 * len(before) // 6)
     assert whole.startswith(left)
+
+
+@given(
+    secret=st.binary(min_size=5, max_size=40).map(lambda data: data.hex()),
+    cuts=st.lists(st.integers(1, 79), max_size=4),
+    line_end=st.sampled_from(["\n", "\r\n", "\\n", "\\r\\n", "\r"]),
+    before=ANYTHING,
+    after=ANYTHING,
+)
+def test_a_secret_cut_by_line_ends_anywhere_is_masked(
+    secret: str, cuts: list[int], line_end: str, before: str, after: str
+):
+    redactor = Redactor(patterns=False)
+    redactor.add([secret])
+    places = [0, *sorted({cut % len(secret) for cut in cuts} - {0}), len(secret)]
+    written = line_end.join(secret[begin:end] for begin, end in itertools.pairwise(places))
+    assert redactor(f"{before} {written} {after}") == f"{redactor(before)} {MASK} {redactor(after)}"
 
 
 def test_a_secret_cut_by_a_line_end_is_masked():
