@@ -7,7 +7,7 @@ GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
 .PHONY: help setup demo services image example-secrets format schemas screenshots clean \
   check test test-image test-kill test-nessie test-resume test-laws test-serve \
-  bench-csv bench-merge bench-rest bench-start bench-orchestrated
+  bench-csv bench-merge bench-rest bench-start bench-orchestrated bench-image
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -80,6 +80,9 @@ bench-start: setup ## How long a run of one row and `dativo --help` take, and on
 
 bench-orchestrated: setup ## What the service adds to a run, and what 300 jobs of 100 tenants cost
 	$(BIN)/python -m tools.bench.orchestrated
+
+bench-image: setup ## How long the image takes to start, and what fills it; writes a part of docs/deploy.md
+	@$(BIN)/python -m tools.bench.image
 
 screenshots: setup ## The service's UI in a real browser, for docs/images; needs Chromium and Playwright
 	$(BIN)/python -m tools.screenshots

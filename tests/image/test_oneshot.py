@@ -60,9 +60,12 @@ def test_it_runs_locked_up_and_as_any_user_of_group_0(project: Project) -> None:
     assert done.exit_code == 0, done.stderr
 
 
-def test_a_state_folder_that_may_not_be_written_is_the_first_line_with_what_to_do(project: Project) -> None:
+@pytest.mark.parametrize("command", [RUN, ("start", "orchestrated")], ids=["run", "start"])
+def test_a_state_folder_that_may_not_be_written_is_the_first_line_with_what_to_do(
+    project: Project, command: tuple[str, ...]
+) -> None:
     project.give_state_to_root()
-    done = project.run(*RUN)
+    done = project.run(*command)
     assert done.exit_code == 2
     (first, *_) = [str(line["message"]) for line in events(done) if line["level"] == "ERROR"]
     for part in ("/app/state", "10001", "chown", '--user "$(id -u):0"'):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from dativo_config.tenancy import Tenant
 
@@ -51,6 +52,16 @@ def hold_slot(tenant: Tenant, *, job: str, run_id: str, slots: int, wait: bool, 
         os.close(descriptor)
 
 
+def unwritable(folder: Path) -> FatalError:
+    """The error of a folder of state that this user may not write; says what to do, in a container too."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    message = (
+        f"{there}: the state folder can't be written by user {os.getuid()}; make it writable: "
+        f'chown -R {os.getuid()} {there}, or run a container as its owner: --user "$(id -u):0"'
+    )
+    return FatalError(message)
+
+
 def _take(tenant: Tenant, slots: int) -> int | None:
     try:
         tenant.lease_folder.mkdir(parents=True, exist_ok=True)
@@ -63,12 +74,7 @@ def _take(tenant: Tenant, slots: int) -> int | None:
             else:
                 return descriptor
     except PermissionError as error:
-        message = (
-            f"{error.filename}: the state folder can't be written by user {os.getuid()}; "
-            f"make it writable: chown -R {os.getuid()} {tenant.state_root}, "
-            'or run a container as its owner: --user "$(id -u):0"'
-        )
-        raise FatalError(message) from error
+        raise unwritable(tenant.state_root) from error
     return None
 
 

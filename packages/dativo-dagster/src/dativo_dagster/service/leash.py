@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dativo_engine.errors import FatalError
+from dativo_engine.lease import unwritable
 
 LEASH = "DATIVO_SERVICE_LOCK"
 # How long a run may take to give up its files before it is killed.
@@ -32,11 +33,14 @@ def hold_leash(home: Path) -> Generator[Path]:
     """Be the service of this home folder while the block runs.
 
     Raises:
-        FatalError: another one is; says which process.
+        FatalError: another one is, and which process that is; or the folder can't be written.
     """
-    home.mkdir(parents=True, exist_ok=True)
     file = lock_file(home)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except PermissionError as error:
+        raise unwritable(home) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
