@@ -20,6 +20,7 @@ from dativo_config.models.contract import JsonValue
 from dativo_config.models.resolved import ResolvedJob
 from dativo_config.nodes import ValuePath
 from dativo_config.problems import Problem
+from dativo_config.secrets.vendor import opens_vendor
 
 if TYPE_CHECKING:
     from dativo_config.secrets import Secrets
@@ -38,11 +39,6 @@ _REFERENCE = re.compile(r"\$\{(?:secret:(?P<name>[A-Za-z0-9_.-]+)|dollar)\}")
 _OF_THE_SERVICE = re.compile(
     r"DATIVO_SECRET_.*|DATIVO_\w*(?:URL|URI|DSN|KEY|TOKEN|PASSWORD|CREDENTIALS?)\w*|DAGSTER_\w*|VAULT_\w*",
     re.IGNORECASE,
-)
-_OF_ONE_TENANT = re.compile(
-    r"AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|WEB_IDENTITY_TOKEN_FILE|CONTAINER_\w+)"
-    r"|MINIO_(?:ROOT_|ACCESS_|SECRET_)\w*|AZURE_\w*|GOOGLE_\w*CREDENTIALS\w*|PG(?:PASSWORD|PASSFILE|SERVICEFILE)"
-    r"|MYSQL_(?:\w*PASSWORD|PWD)|(?:GDRIVE|GSHEETS)_CREDENTIALS_PATH|(?:STRIPE|HUBSPOT)_API_KEY"
 )
 # Where a server is opens nothing, and is the same for all tenants.
 _PLACE = re.compile(r"(?:S3|MINIO|AWS)_(?:ENDPOINT\w*|BUCKET|REGION|DEFAULT_REGION)")
@@ -66,7 +62,7 @@ class Environment:
         if _OF_THE_SERVICE.fullmatch(name):
             return "belongs to the service and may not be named in a file"
         vendor = name in self.vendor and not _PLACE.fullmatch(name)
-        if not self.one_tenant and (vendor or _OF_ONE_TENANT.fullmatch(name)):
+        if not self.one_tenant and (vendor or opens_vendor(name)):
             return "would be shared by the tenants of this project, and holds credentials"
         return ""
 

@@ -76,7 +76,7 @@ class Library:
     def environment(self) -> Environment:
         """The variables that files may name."""
         vendor = frozenset(name for spec in self.connectors.values() for name in spec.environment)
-        return Environment(self.variables, one_tenant=len(self.project.tenants) <= 1, vendor=vendor)
+        return Environment(self.variables, one_tenant=self.project.one_tenant, vendor=vendor)
 
     def open(self, path: Path, kind: Literal["job", "recipe", "runner"]) -> Interpolated | None:
         """A file with its variables put in, and what this version does not offer told."""

@@ -47,6 +47,11 @@ class Project:
         except OSError:
             return frozenset()
 
+    @property
+    def one_tenant(self) -> bool:
+        """Whether no two tenants have jobs here."""
+        return len(self.tenants) <= 1
+
     @cached_property
     def environment_forms(self) -> dict[str, frozenset[str]]:
         """Which tenants each environment form stands for; one, or a problem."""
@@ -57,7 +62,7 @@ class Project:
 
     def tenant(self, tenant_id: str) -> Tenant:
         """The tenant of that id in this project."""
-        return Tenant(tenant_id, self.state_root, self.secrets_root)
+        return Tenant(tenant_id, self.state_root, self.secrets_root, alone=self.one_tenant)
 
     def tenant_of(self, job_file: Path) -> str | None:
         """The `jobs/<tenant>/` folder that a job file lies in; "" directly in `jobs/`; None: it lies elsewhere."""

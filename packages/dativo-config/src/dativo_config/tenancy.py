@@ -24,11 +24,13 @@ class Tenant:
         id: as in `tenant_id`; see `check_id` for the rule.
         state_root: the project's state folder (`STATE_DIR`, default `<project>/state`).
         secrets_root: the project's secrets folder (`--secrets-dir`, default `<project>/secrets`).
+        alone: the project has no other tenant: then what the machine's variables open is this one's.
     """
 
     id: str
     state_root: Path
     secrets_root: Path
+    alone: bool = True
 
     @property
     def environment_form(self) -> str:

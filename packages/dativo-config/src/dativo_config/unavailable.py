@@ -17,7 +17,6 @@ Kind: TypeAlias = Literal["job", "recipe", "runner"]
 Path: TypeAlias = tuple[str | int, ...]
 
 NOT_AVAILABLE = "not available in this version"
-NOT_YET = "not available yet in this version"
 
 
 @dataclass(frozen=True, slots=True)

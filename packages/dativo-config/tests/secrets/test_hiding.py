@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dativo_config.secrets import hide_other_tenants, open_secrets
@@ -43,6 +44,15 @@ def test_only_the_tenants_own_and_global_variables_stay() -> None:
         "DATIVO_SECRET__GLOBAL__KEY",
         "DATIVO_SECRET__ALL__KEY",
     }
+
+
+def test_vendors_keys_leave_where_they_would_be_shared_by_several_tenants_and_a_machine_s_role_stays() -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "x", "PGPASSWORD": "x"}
+    rest = {"AWS_REGION": "eu-west-1", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "AWS_PROFILE": "loads", "PGHOST": "db"}
+    one, several = {**keys, **rest}, {**keys, **rest}
+    hide_other_tenants(one, tenant("acme"))
+    hide_other_tenants(several, replace(tenant("acme"), alone=False))
+    assert (one, several) == ({**keys, **rest}, rest)
 
 
 def test_an_id_with_a_hyphen_is_written_with_an_underscore() -> None:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from dativo_config.secrets.names import fold
 from dativo_config.secrets.values import Form, read_values
+from dativo_config.secrets.vendor import holds_key
 from dativo_config.tenancy import Tenant
 
 PREFIX = "DATIVO_SECRET__"
@@ -45,13 +46,18 @@ def read_variable(variable: str) -> Variable | None:
 
 
 def hide_other_tenants(environment: MutableMapping[str, str], tenant: Tenant) -> None:
-    """Delete the variables that hold secrets of anyone but `tenant` and GLOBAL; those that can't be told, too."""
+    """Delete the variables that hold secrets of anyone but `tenant` and GLOBAL; those that can't be told, too.
+
+    Vendors' keys belong to nobody where there are several tenants.
+    """
     allowed = {tenant.environment_form, *SHARED_SCOPES}
     for variable in list(environment):
-        if not variable.upper().startswith(PREFIX):
-            continue
-        parts = read_variable(variable)
-        if parts is None or parts.scope.upper() not in allowed:
+        if variable.upper().startswith(PREFIX):
+            parts = read_variable(variable)
+            hidden = parts is None or parts.scope.upper() not in allowed
+        else:
+            hidden = not tenant.alone and holds_key(variable)
+        if hidden:
             del environment[variable]
 
 

@@ -22,7 +22,10 @@ _MEANINGS: Sequence[Row] = (
     (
         r"Unable to locate credentials|[Pp]artial credentials|config profile .* could not be found",
         AuthenticationError,
-        f"there are no credentials for {{place}}; set {_KEYS}, or give the machine a profile or a role",
+        (
+            f"there are no credentials for {{place}}; set {_KEYS}, or give the machine a profile or a role; "
+            "the AWS_* variables are no one's in a project of several tenants"
+        ),
     ),
     (
         r"ExpiredToken|TokenRefreshRequired|EXPIRED_TOKEN",
