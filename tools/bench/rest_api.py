@@ -179,8 +179,8 @@ def report(taken: Mapping[str, Taken], most: Measurement, *, ceiling: float, rec
         for name, other in taken.items()
         if name != "dativo"
     ]
-    growth = most.rss / dativo.few.rss
-    answers.append((f"peak memory of {most_records:,} records / of {FEW:,}", f"{growth:.2f}", "flat"))
+    for size, run in zip(dativo.sizes, (dativo.few, dativo.many), strict=True):
+        answers.append((f"peak memory of {most_records:,} records / of {size:,}", f"{most.rss / run.rss:.2f}", "flat"))
     fastest = max((it.rate for name, it in taken.items() if name.startswith("dlt")), default=0)
     if fastest:
         answers.append(("the double's own rate / dlt's", f"{ceiling / fastest:.1f}", "at least 2"))

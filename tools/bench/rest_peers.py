@@ -45,7 +45,10 @@ class Peers:
                 continue
             uv = shutil.which("uv") or str(REPOSITORY / ".cache" / "uv" / "bin" / "uv")
             subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True)
-            subprocess.run([uv, "pip", "install", "-q", "--python", folder / "bin" / "python", *packages], check=True)
+            subprocess.run(
+                [uv, "pip", "install", "-q", "--compile-bytecode", "--python", folder / "bin" / "python", *packages],
+                check=True,
+            )
             (folder / "installed").touch()
 
     def dlt(self, url: str, *, what: str) -> Measurement:

@@ -83,7 +83,7 @@ class Server:
 def _handler(answering: Answering, seen: list[Asked]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 1
+        timeout = 3  # longer than tests have a connection wait
         disable_nagle_algorithm = True
         wbufsize = 256 * 1024
 

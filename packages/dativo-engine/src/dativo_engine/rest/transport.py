@@ -234,15 +234,20 @@ def _refuse_metadata(host: str, asked: str) -> None:
     Raises:
         FatalError: the host is such an address.
     """
+    if _is_metadata(host):
+        message = f"{asked}: {host} is an address of the machine's cloud, not of an API; it is never asked"
+        raise FatalError(message)
+
+
+@lru_cache(maxsize=64)
+def _is_metadata(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
-        return
+        return False
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    if address.is_link_local or address in _METADATA:
-        message = f"{asked}: {host} is an address of the machine's cloud, not of an API; it is never asked"
-        raise FatalError(message)
+    return address.is_link_local or address in _METADATA
 
 
 def _refuse_metadata_peer(response: httpx.Response, asked: str) -> None:
