@@ -19,7 +19,7 @@ from tools.services.seaweedfs import S3Server
 @pytest.fixture(scope="session")
 def s3() -> Generator[S3Server]:
     """SeaweedFS's S3."""
-    _skip_without(seaweedfs.missing())
+    skip_without(seaweedfs.missing())
     with seaweedfs.seaweedfs() as server:
         yield server
 
@@ -27,7 +27,7 @@ def s3() -> Generator[S3Server]:
 @pytest.fixture(scope="session")
 def nessie(s3: S3Server) -> Generator[NessieServer]:
     """Nessie, its tables in the bucket `lake` of `s3`. A test that uses it keeps to branches of its own."""
-    _skip_without(nessie_server.missing())
+    skip_without(nessie_server.missing())
     with nessie_server.nessie(s3) as server:
         yield server
 
@@ -35,7 +35,7 @@ def nessie(s3: S3Server) -> Generator[NessieServer]:
 @pytest.fixture(scope="session")
 def postgres() -> Generator[PostgresServer]:
     """PostgreSQL. A test that uses it keeps to namespaces and tables of its own."""
-    _skip_without(postgres_server.missing())
+    skip_without(postgres_server.missing())
     with postgres_server.postgres() as server:
         yield server
 
@@ -43,12 +43,12 @@ def postgres() -> Generator[PostgresServer]:
 @pytest.fixture(scope="session")
 def stripe_mock() -> Generator[str]:
     """The URL of stripe-mock."""
-    _skip_without(stripe_mock_server.missing())
+    skip_without(stripe_mock_server.missing())
     with stripe_mock_server.stripe_mock() as url:
         yield url
 
 
-def _skip_without(reason: str) -> None:
+def skip_without(reason: str) -> None:
     """Skip for a reason, if there is one; fail where no service may be missing."""
     if reason:
         (pytest.fail if os.environ.get("DATIVO_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
