@@ -23,40 +23,35 @@ ROWS = 5_000
 
 @dataclass(frozen=True)
 class Victim:
-    """A process that is killed while the job of its name runs.
-
-    Attributes:
-        part: of its command line.
-        told: the event by which the service says that it saw the death.
-    """
+    """A process that is killed while the job of its name runs; `part` is of its command line."""
 
     name: str
     part: str
-    told: str = "process_restarted"
 
 
 VICTIMS = [
-    Victim("code_server", "-m dagster code-server"),
-    Victim("run", "--multiprocessing-fork", told="run_lost"),
+    Victim("run", "--multiprocessing-fork"),
     Victim("daemon", "-m dagster._daemon"),
     Victim("webserver", "-m dagster_webserver"),
     Victim("code_servers_child", "-m dagster api grpc"),
 ]
 LONG = os.environ.get("DATIVO_SERVE_LONG") == "1"  # `make test-serve`
-KILLED = VICTIMS if LONG else VICTIMS[:2]
+KILLED = VICTIMS if LONG else VICTIMS[:1]
 
 
 @pytest.fixture(scope="module")
 def files(held_files: HeldFiles) -> dict[str, HeldFile]:
-    """What the job of each victim reads."""
-    return {victim.name: held_files.add(range(ROWS)) for victim in KILLED}
+    """What each job reads: one for each victim, and two for the code server."""
+    names = [*(victim.name for victim in KILLED), "orders", "cancelled"]
+    return {name: held_files.add(range(ROWS)) for name in names}
 
 
 @pytest.fixture(scope="module")
 def tenants(tmp_path_factory: pytest.TempPathFactory, files: dict[str, HeldFile]) -> Tenants:
-    """One tenant, with a job for each process that is killed."""
+    """A tenant whose jobs go on, and one whose job is cancelled."""
     tenants = Tenants.make(tmp_path_factory.mktemp("healing") / "project")
-    jobs = [tenants.job("acme", name, source=file.address) for name, file in files.items()]
+    owners = {name: "umbrella" if name == "cancelled" else "acme" for name in files}
+    jobs = [tenants.job(owners[name], name, source=file.address) for name, file in files.items()]
     tenants.runner([schedule(job) for job in jobs], mode="orchestrated")
     return tenants
 
@@ -74,12 +69,16 @@ def test_a_killed_process_comes_back_and_what_ran_lands_once(
     service: Service, tenants: Tenants, files: dict[str, HeldFile], victim: Victim
 ) -> None:
     service.until(service.is_healthy, "health")
-    job, deaths = f"ACME__{victim.name.upper()}", len(service.told(victim.told))
-    service.launch(job)
+    job, restarts = f"ACME__{victim.name.upper()}", len(service.told("process_restarted"))
+    first = service.launch(job)
     service.until(lambda: files[victim.name].reads > 0, "a run that reads")
 
     service.kill(victim.part)
-    service.wait_for(victim.told, count=deaths + 1)
+    if victim.name == "run":
+        # By its code server or by the service, whichever sees it first.
+        service.until(lambda: service.status(first) == "FAILURE", "the end of the run")
+    else:
+        service.wait_for("process_restarted", count=restarts + 1)
     files[victim.name].release()
 
     def landed() -> bool:
@@ -92,6 +91,27 @@ def test_a_killed_process_comes_back_and_what_ran_lands_once(
 
     service.until(landed, "a run that succeeded, and none in progress")
     assert tenants.ids("acme", victim.name) == list(range(ROWS))
+
+
+def test_runs_outlive_their_code_server_and_can_be_cancelled_all_the_same(
+    service: Service, tenants: Tenants, files: dict[str, HeldFile]
+) -> None:
+    service.until(service.is_healthy, "health")
+    kept, cancelled = service.launch("ACME__ORDERS"), service.launch("UMBRELLA__CANCELLED")
+    service.until(lambda: files["orders"].reads > 0 and files["cancelled"].reads > 0, "two runs that read")
+    process = service.process_of(cancelled)
+
+    service.kill("-m dagster code-server")
+    service.wait_for("process_restarted", process="code_server")
+    service.until(service.is_healthy, "health")
+    service.cancel(cancelled)
+    service.until(lambda: service.status(cancelled) == "CANCELED", "the end of the cancelled run")
+    service.until(lambda: not Path(f"/proc/{process}").exists(), "the end of its process")
+    files["orders"].release()
+    service.until(lambda: service.status(kept) == "SUCCESS", "the other run's success")
+
+    assert tenants.ids("acme") == list(range(ROWS))
+    assert tenants.ids("umbrella", "cancelled") == []
 
 
 @pytest.mark.skipif(not LONG, reason="two services; make test-serve runs it")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from dativo_dagster.service.housekeeping import DAY
 
 from tests.orchestrated.held import HeldFile, HeldFiles
 from tests.orchestrated.service import Service
@@ -143,6 +146,14 @@ def test_changed_files_are_served_and_what_cannot_be_read_is_not(service: Servic
     assert tenants.ids("initech") == [7]
 
 
+def test_a_hangup_has_the_definitions_loaded_again_where_no_file_changed(service: Service) -> None:
+    reloads = len(service.told("definitions_reloaded"))
+
+    service.process.send_signal(signal.SIGHUP)
+
+    service.wait_for("definitions_reloaded", count=reloads + 1, level="INFO")
+
+
 def test_a_tenant_with_a_long_queue_does_not_delay_another(service: Service, file: HeldFile) -> None:
     service.until(service.is_healthy, "health")
     slow = service.launch("ACME__SLOW")
@@ -158,7 +169,7 @@ def test_a_tenant_with_a_long_queue_does_not_delay_another(service: Service, fil
     service.cancel(*queued)
 
 
-def test_sigterm_ends_every_process_in_time_and_what_ran_is_tried_again_by_the_next_service(
+def test_sigterm_ends_every_process_in_time_and_the_next_service_goes_on_with_what_ran_and_what_is_due(
     service: Service, tenants: Tenants, file: HeldFile
 ) -> None:
     (stopped,) = [run_id for run_id, run in service.runs().items() if run["status"] == "STARTED"]
@@ -174,8 +185,12 @@ def test_sigterm_ends_every_process_in_time_and_what_ran_is_tried_again_by_the_n
     assert tenants.ids("acme", "slow") == []
 
     file.release()
+    (tenants.root / "state" / ".dagster" / "housekeeping").write_text((datetime.now(UTC) - DAY).isoformat())
     with Service(tenants) as following:
         following.wait_for("orchestrator_ready")
         following.until(lambda: following.is_retried(stopped), "the end of a retry")
+        following.wait_for("history_deleted", runs=0)
+        for tenant in ("acme", "umbrella", "initech"):
+            following.wait_for("table_maintained", tenant_id=tenant, table=f"{tenant}.orders")
 
     assert tenants.ids("acme", "slow") == list(range(ROWS))

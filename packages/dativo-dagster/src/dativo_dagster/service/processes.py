@@ -34,11 +34,11 @@ def reap(known: Iterable[int]) -> None:
                 continue  # somebody else did
 
 
-def descendants() -> set[int]:
-    """Every live process below this one."""
+def descendants(of: int | None = None) -> set[int]:
+    """Every live process below this one, or below another."""
     children = _children()
     found: set[int] = set()
-    left = [os.getpid()]
+    left = [os.getpid() if of is None else of]
     while left:
         fresh = [pid for pid in children.get(left.pop(), ()) if pid not in found]
         found.update(fresh)

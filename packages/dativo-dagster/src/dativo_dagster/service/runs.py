@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 from dativo_engine.events import Events
+
+from dativo_dagster.service.processes import signal_all
 
 # What a run in one of these states needs a process for.
 IN_PROGRESS = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
@@ -68,6 +71,21 @@ def fail_dead_runs(
         failed.append(run.run_id)
         events.emit("run_lost", message, level="WARNING", dagster_run_id=run.run_id, dagster_job=run.job_name)
     return failed
+
+
+def end_cancelled_runs(instance: dg.DagsterInstance, orphans: AbstractSet[int]) -> set[int]:
+    """Tell runs to end that were cancelled and whose code server, which would tell them, is gone.
+
+    Args:
+        orphans: the processes that may be told.
+
+    Returns:
+        Those that were: once is enough, the next signal would disturb them at putting things away.
+    """
+    cancelled = [found for found in runs_in_progress(instance) if found.run.status is dg.DagsterRunStatus.CANCELING]
+    told = {pid for found in cancelled for pid in found.processes if pid in orphans}
+    signal_all(told, signal.SIGTERM)
+    return told
 
 
 def processes_of_runs(instance: dg.DagsterInstance, alive: AbstractSet[int]) -> set[int]:

@@ -40,7 +40,7 @@ from dativo_dagster.service.housekeeping import Diary, delete_old_runs
 from dativo_dagster.service.instance import POSTGRES_URL, write_instance
 from dativo_dagster.service.leash import hold_leash
 from dativo_dagster.service.ports import listens, refuse_taken
-from dativo_dagster.service.runs import fail_dead_runs, processes_of_runs
+from dativo_dagster.service.runs import end_cancelled_runs, fail_dead_runs, processes_of_runs
 from dativo_dagster.service.settings import ServiceSettings
 from dativo_dagster.service.webserver import WebserverError, location_problem, reload_location
 
@@ -87,6 +87,7 @@ class _Service:
         self._code_socket = code_socket
         self._definitions = Definitions(settings, loaded, events)
         self._stop, self._hangup = asyncio.Event(), asyncio.Event()
+        self._told_to_end: set[int] = set()
         self._began, self._since = time.monotonic(), datetime.now(UTC)
         self._environment = commands.environment(settings)
         self._write_instance()
@@ -190,7 +191,10 @@ class _Service:
             # It passes requests on to a child that holds the definitions, and does not start that again by itself.
             processes.signal_all([code], signal.SIGKILL)
         processes.reap(child.pid or 0 for child in (self._code, self._web, self._daemon))
-        fail_dead_runs(self._instance, processes.descendants(), self._events)
+        alive = processes.descendants()
+        fail_dead_runs(self._instance, alive, self._events)
+        orphans = alive - (processes.descendants(code) if code is not None else set[int]())
+        self._told_to_end |= end_cancelled_runs(self._instance, orphans - self._told_to_end)
 
     def _sound(self, alarm: Alarm) -> None:
         alarm.look(self._instance, self._definitions.runner.alerts)
