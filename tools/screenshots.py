@@ -9,12 +9,13 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.orchestrated.service import Service
+from tests.orchestrated.service import OVER, Service
 from tests.orchestrated.tenants import Tenants, schedule
 
 if TYPE_CHECKING:
@@ -90,30 +91,52 @@ def _project(root: Path) -> Tenants:
 
 
 def _look(page: Page, service: Service) -> None:
-    for job in ("ACME__REFUNDS", "GLOBEX__ORDERS"):
-        service.launch(job)
+    service.launch("ACME__REFUNDS")
+    failed = service.launch("GLOBEX__ORDERS")
     page.goto(f"{service.url}/assets/acme/acme/orders?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
-    service.until(lambda: all(run["status"] in ("SUCCESS", "FAILURE") for run in _three(service)), "three runs")
-    runs = service.runs()
-    clicked = next(run_id for run_id, run in runs.items() if run["job"] not in ("ACME__REFUNDS", "GLOBEX__ORDERS"))
-    _shoot(page, f"{service.url}/asset-groups", "assets")
+    service.until(lambda: _are_over(service, 3), "three runs")
+    (clicked,) = [
+        run_id for run_id, run in service.runs().items() if run["job"].endswith("ORDERS") and run_id != failed
+    ]
+    orders = f"{service.url}/assets/acme/acme/orders"
+    checks = "view=checks&checkDetail=rows_keep_the_contract"
+    _shoot(page, f"{service.url}/asset-groups", "assets", then=_open_groups)
     _shoot(page, f"{service.url}/automation", "schedules")
-    _shoot(page, f"{service.url}/assets/acme/acme/orders?view=overview", "asset")
-    failed = "view=checks&checkDetail=rows_keep_the_contract"
-    _shoot(page, f"{service.url}/assets/globex/globex/orders?{failed}", "checks")
+    _shoot(page, f"{orders}?view=overview", "asset")
+    _shoot(page, f"{orders}?view=events", "materialization")
+    _shoot(page, f"{service.url}/assets/globex/globex/orders?{checks}", "checks")
     _shoot(page, f"{service.url}/runs/{clicked}", "run")
+    _shoot(page, f"{service.url}/runs/{failed}", "failed-run", then=_show_reasons)
 
 
-def _three(service: Service) -> list[dict[str, str]]:
-    runs = list(service.runs().values())
-    return runs if len(runs) >= 3 else [{"status": "not yet"}]
+def _open_groups(page: Page) -> None:
+    """Show the tables of each tenant rather than how many there are."""
+    for tenant in ("globex", "acme"):
+        page.get_by_text(tenant, exact=True).locator("visible=true").last.click()
+        time.sleep(2)
+    page.reload()  # which fits them all in
+    page.wait_for_load_state("networkidle")
 
 
-def _shoot(page: Page, address: str, name: str) -> None:
+def _show_reasons(page: Page) -> None:
+    """Of the run's events those that say why it failed, without the traceback."""
+    page.get_by_placeholder("Filter").fill("job_error")
+    page.keyboard.press("Enter")
+
+
+def _are_over(service: Service, count: int) -> bool:
+    runs = service.runs().values()
+    return len(runs) == count and all(run["status"] in OVER for run in runs)
+
+
+def _shoot(page: Page, address: str, name: str, *, then: Callable[[Page], None] | None = None) -> None:
     page.goto(address)
     page.wait_for_load_state("networkidle")
     time.sleep(4)  # graphs are laid out after their data came
+    if then is not None:
+        then(page)
+        time.sleep(4)
     page.screenshot(path=IMAGES / f"{name}.png")
     print(f"wrote docs/images/{name}.png")
 

@@ -88,8 +88,14 @@ def _objects(context: dg.AssetExecutionContext, wiring: Wiring) -> tuple[str, ..
 
 def _as_text(line: Mapping[str, object]) -> str:
     """A line of the log as the run's page shows it: `job_finished: Job orders finished: success (exit_code=0)`."""
-    fields = [f"{name}={value}" for name, value in line.items() if name not in LEADING and value not in (None, "", [])]
-    return f"{line['event_type']}: {line['message']}" + (f" ({', '.join(fields)})" if fields else "")
+    message = str(line["message"])
+    fields = [f"{name}={value}" for name, value in line.items() if name not in LEADING and not _says(message, value)]
+    return f"{line['event_type']}: {message}" + (f" ({', '.join(fields)})" if fields else "")
+
+
+def _says(message: str, value: object) -> bool:
+    """Whether the reader knows the value from the message, or there is none."""
+    return value in (None, "", []) or (isinstance(value, str) and value in message)
 
 
 @contextmanager
