@@ -132,6 +132,15 @@ def test_an_empty_page_with_more_behind_it_is_an_error_where_its_last_record_wou
         read_all(client(server), ByLastId("after", more_path="has_more"))
 
 
+@pytest.mark.parametrize(
+    "paginator", [ByCursor("cursor", "next.cursor", "no.such"), ByLastId("after", "id", "no.such")]
+)
+def test_an_answer_that_does_not_say_whether_there_is_more_ends_no_list(
+    serve: Serve, client: MakeClient, paginator: Paginator
+) -> None:
+    assert read_all(client(serve(api(7, 3))), paginator) == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_more_pages_without_a_cursor_to_them_is_an_error(serve: Serve, client: MakeClient) -> None:
     server = serve(lambda asked: Reply({"data": [{"id": 1}], "next": None, "has_more": True}))
     with pytest.raises(MalformedAnswerError, match="has_more says that there is more, but there is no next"):

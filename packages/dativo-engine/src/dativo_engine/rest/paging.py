@@ -72,7 +72,7 @@ class ByCursor:
     Attributes:
         param: the parameter that takes the token.
         path: where the answer holds it; nothing, null or an empty string there: it was the last page.
-        more_path: where it says whether there are more pages, if a token alone does not mean that.
+        more_path: where it says whether there are more pages, if a token alone does not mean that; it may leave it out.
         in_body: whether the parameter is a field of the JSON body.
     """
 
@@ -85,11 +85,11 @@ class ByCursor:
         return request
 
     def following(self, request: Request, page: Page) -> Request | None:
-        token = page.value(self.path)
-        if self.more_path and not page.value(self.more_path):
+        token, more = page.value(self.path), _more(page, self.more_path)
+        if more is False:
             return None
         if token is None or token == "":
-            if not self.more_path:
+            if not more:
                 return None
             message = f"{page.answer.asked}: {self.more_path} says that there is more, but there is no {self.path}"
             raise MalformedAnswerError(message)
@@ -102,7 +102,7 @@ class ByLastId:
 
     Attributes:
         param: the parameter that takes the last record's `field`.
-        more_path: where the answer says whether there are more; empty: a page without records is the last.
+        more_path: where the answer says whether there are more; where it does not, a page without records is the last.
     """
 
     param: str
@@ -114,10 +114,11 @@ class ByLastId:
         return request
 
     def following(self, request: Request, page: Page) -> Request | None:
-        if self.more_path and not page.value(self.more_path):
+        more = _more(page, self.more_path)
+        if more is False:
             return None
         if not page.records:
-            if not self.more_path:
+            if not more:
                 return None
             message = f"{page.answer.asked}: {self.more_path} says that there is more, but the page is empty"
             raise MalformedAnswerError(message)
@@ -352,6 +353,12 @@ def _short(value: JsonValue) -> str:
 def _linked(request: Request, page: Page, url: str) -> Request:
     """A link carries all parameters itself."""
     return replace(request, path=urljoin(page.answer.url, url), params={}, place="by the link of the page before")
+
+
+def _more(page: Page, path: str) -> bool | None:
+    """Whether the answer says that there are more pages; None: it does not say."""
+    value = page.value(path) if path else None
+    return None if value is None else bool(value)
 
 
 def _number(request: Request, param: str) -> int:
