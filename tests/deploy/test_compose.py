@@ -14,6 +14,7 @@ import yaml
 from tests.deploy.compose import DEVELOPMENT, FILE, REPOSITORY, Try, make_bucket, nessie, s3, services, stripe
 from tools.services import nessie as nessie_server
 from tools.services import seaweedfs
+from tools.services.fixtures import skip_without
 from tools.services.postgres import PostgresServer
 
 DATIVO = str(Path(sys.executable).with_name("dativo"))
@@ -60,8 +61,7 @@ def test_the_code_of_the_working_tree_takes_the_place_of_the_images() -> None:
 
 
 def test_what_its_services_are_told_runs_and_loads_both_tables(tmp_path: Path, postgres: PostgresServer) -> None:
-    if reason := seaweedfs.missing() or nessie_server.missing():
-        pytest.skip(reason)
+    skip_without(seaweedfs.missing() or nessie_server.missing())
     for folder in ("connectors", "assets", "jobs"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder)
     shutil.copytree(RUNNER.parent, tmp_path / "configs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 from tests.deploy.page import shown
 from tests.docs.documents import REPOSITORY
 from tools.services import syslog_ng
+from tools.services.fixtures import skip_without
 
 DATIVO = str(Path(sys.executable).with_name("dativo"))
 TOKEN = "00000000-0000-0000-0000-000000000000"
@@ -69,8 +69,7 @@ def collecting() -> Generator[Collector]:
 
 
 def test_every_line_of_a_run_arrives_as_it_was_written_and_at_its_time(tmp_path: Path) -> None:
-    if reason := syslog_ng.missing():
-        (pytest.fail if os.environ.get("DATIVO_REQUIRE_SERVICES") == "1" else pytest.skip)(reason)
+    skip_without(syslog_ng.missing())
     written = log_of_a_run(tmp_path)
     settings = shown("text", "@version").replace("/var/log/dativo/dativo.log", str(tmp_path / "dativo.log"))
     settings = settings.replace('dir("/var/lib/syslog-ng")', f'dir("{tmp_path}")').replace("1073741824", "16777216")

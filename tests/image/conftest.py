@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.image.outside import Outside, bridge
 from tests.image.planted import planted_secrets
 from tools.image.build import build
 from tools.image.engine import REPOSITORY, Engine, MissingError
+from tools.services.fixtures import skip_without
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +21,8 @@ def engine() -> Engine:
     try:
         return Engine()
     except MissingError as error:
-        if os.environ.get("DATIVO_REQUIRE_SERVICES") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        skip_without(str(error))
+        raise
 
 
 @pytest.fixture(scope="session")

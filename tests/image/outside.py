@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-import pytest
 from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchTableError
 
 from tests.fakes.stripe import TEST_KEY, Account, FakeStripe, Request, Response, serve
 from tools.image.engine import Engine
 from tools.services import nessie, seaweedfs
+from tools.services.fixtures import skip_without
 
 PATIENCE_SECONDS = 60.0
 
@@ -46,8 +47,7 @@ class Outside:
     @contextmanager
     def serving(cls, address: str) -> Generator[Self]:
         """All of them, on an address."""
-        if reason := seaweedfs.missing() or nessie.missing():
-            pytest.skip(reason)
+        skip_without(seaweedfs.missing() or nessie.missing())
         fake = FakeStripe()
         with (
             seaweedfs.seaweedfs(address) as s3,
@@ -80,7 +80,10 @@ class Outside:
         }
         settings = {f"s3.{name}": self.servers[variable] for name, variable in s3.items()}
         catalog = load_catalog("nessie", type="rest", uri=f"{self.servers['NESSIE_URI']}/iceberg/acme", **settings)
-        rows = catalog.load_table("acme.stripe_customers").scan(selected_fields=("id",)).to_arrow()
+        try:
+            rows = catalog.load_table("acme.stripe_customers").scan(selected_fields=("id",)).to_arrow()
+        except NoSuchTableError:
+            return []
         return sorted(rows["id"].to_pylist())
 
     def stall(self) -> None:

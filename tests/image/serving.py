@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from dativo_dagster.service.ports import refuse_taken
+
 from tests.image.container import Project, log_lines
-from tools.image.engine import Engine
 
 PORT = 3000
 _RUNS = "{ runsOrError { ... on Runs { results { rootRunId status } } } }"
@@ -36,7 +36,7 @@ class Serving:
     @contextmanager
     def by(cls, line: Sequence[str], project: Project) -> Generator[Self]:
         """What a command line serves, once it answers; its container is gone afterwards."""
-        refuse_a_taken_port(project.engine)
+        refuse_taken("0.0.0.0", PORT, option="--publish")
         log = project.root / f"service-{time.monotonic_ns()}.log"
         with log.open("wb") as output:
             terminal = subprocess.Popen(
@@ -92,16 +92,3 @@ class Serving:
         """`docker stop` as it is typed; answers the exit code of the line that started it."""
         self.project.engine.must(["podman", "stop", self.container])
         return self.terminal.wait(timeout=30)
-
-
-def refuse_a_taken_port(engine: Engine) -> None:
-    """Fail, and name the holder, if the guide's port is taken.
-
-    Raises:
-        AssertionError: it is.
-    """
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-            holder = engine.run(["ss", "-ltnp", f"sport = :{PORT}"]).stdout
-            message = f"another program listens on port {PORT}: {holder}"
-            raise AssertionError(message)

@@ -15,6 +15,7 @@ from tests.image.container import FOLDERS
 from tests.image.planted import PLANTED
 from tools.image.build import DOCKERFILE, base_image
 from tools.image.engine import Engine
+from tools.image.sizes import parts
 
 OURS = {"dativo-cli", "dativo-config", "dativo-dagster", "dativo-engine"}
 MOST_BYTES = 500_000_000
@@ -78,6 +79,11 @@ def test_the_list_of_materials_is_what_is_installed(engine: Engine, image: str) 
     listed = {canonical(component["name"]) for component in told["components"]}
     assert installed >= OURS
     assert installed - OURS == listed - OURS
+
+
+def test_the_part_that_brings_a_package_is_known_of_each(engine: Engine, image: str) -> None:
+    installed = {canonical(name) for name in json.loads(python(engine, image, INSTALLED))}
+    assert {package for part in parts(engine, image) for package in part.packages} == installed
 
 
 def test_it_adds_at_most_500_mb_to_its_base(engine: Engine, image: str) -> None:

@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.compose import DEVELOPMENT, services
 from tests.deploy.page import shown
 from tests.image.container import EXAMPLE, Project
 from tools.image.engine import Engine
 
 HERE = "/builds/example"
+REPOSITORIES = """
+from dagster._grpc.client import DagsterGrpcClient
+print(DagsterGrpcClient(host="127.0.0.1", port=4000).list_repositories())
+"""
 
 
 def test_a_pipeline_validates_and_loads_with_these_lines(project: Project) -> None:
@@ -62,3 +67,26 @@ def test_the_history_is_migrated_with_this_line(project: Project) -> None:
     line = shown("console", "instance migrate").removeprefix("$ docker")
     done = project.engine.run(["sh", "-c", f"podman {line}"], folder=project.root)
     assert done.exit_code == 0, done.stdout + done.stderr
+
+
+def test_the_development_file_puts_the_working_trees_code_in_place_of_the_images(project: Project) -> None:
+    development = services(DEVELOPMENT)["dativo"]
+    path = f"--env=PYTHONPATH={development['environment']['PYTHONPATH']}"
+    (volume,) = development["volumes"]
+    source, place, mode = volume.split(":")
+    mounted = f"--volume={(DEVELOPMENT.parent / source).resolve()}:{place}:{mode}"
+    program = "import dativo_cli, dativo_config, dativo_dagster, dativo_engine as e; print(e.__file__)"
+    done = project.run("-c", program, options=(path, mounted, "--entrypoint=python"))
+    assert done.stdout.strip() == "/src/dativo-engine/src/dativo_engine/__init__.py"
+    assert project.run("--version", options=(path, mounted)).exit_code == 0
+
+
+def test_a_dagster_elsewhere_gets_the_definitions_from_the_image(project: Project) -> None:
+    (line,) = [text for text in shown("console", "code-server").splitlines() if "code-server" in text]
+    (_, command) = line.split("--entrypoint dagster dativo:1.1.0 ")
+    server = project.start(*command.split(), options=("--entrypoint=dagster",))
+    ask = ["podman", "exec", server, "python", "-c", REPOSITORIES]
+    while (answer := project.engine.run(ask)).exit_code:
+        assert "Traceback" not in (log := project.logs(server)), log
+    assert "dativo_dagster.code_location" in answer.stdout
+    assert "__repository__" in answer.stdout

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tools.services.process import Process, running
 
-PACKAGES = ("syslog-ng-core", "syslog-ng-mod-http", "libivykis0", "libnet1", "libpcre3", "libwrap0")
+PACKAGES = ("syslog-ng-core", "syslog-ng-mod-http")
 UNPACKED = Path(__file__).resolve().parents[2] / ".cache" / "syslog-ng"
 
 
 def missing() -> str:
     """Why it can't be started; empty: it can. It is fetched on the first use."""
-    return "" if _program() is not None else "syslog-ng can't be fetched: it takes Debian 12 and its packages"
+    return "" if _program() is not None else "syslog-ng can't be fetched: it takes Debian's apt-get and packages"
 
 
 @contextmanager
@@ -60,9 +60,12 @@ def _program() -> Path | None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         return None
     packages = UNPACKED / "packages"
-    packages.mkdir(parents=True, exist_ok=True)
+    (packages / "partial").mkdir(parents=True, exist_ok=True)
+    # With what they depend on and the machine has not; no lock, so that it takes no root.
+    options = ["--download-only", "--no-install-recommends", "--yes", "--option=Debug::NoLocking=1"]
+    fetch = ["apt-get", "install", *options, f"--option=Dir::Cache::archives={packages}", *PACKAGES]
     try:
-        subprocess.run(["apt-get", "download", *PACKAGES], cwd=packages, check=True, capture_output=True, timeout=120)
+        subprocess.run(fetch, check=True, capture_output=True, timeout=120)
         for package in packages.glob("*.deb"):
             subprocess.run(["dpkg", "--extract", package, UNPACKED], check=True, capture_output=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
