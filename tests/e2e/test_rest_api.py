@@ -179,6 +179,26 @@ def test_a_contract_is_proposed_from_the_recipe_alone(example: Project, github: 
     assert "names a secret, which only a job's tenant has" in refused.stderr
 
 
+def test_what_is_misspelt_in_a_recipe_is_told_with_its_place(example: Project) -> None:
+    recipe = example.root / "connectors/github.yaml"
+    text = recipe.read_text()
+    for right, wrong in (
+        ("link_header}", "linkheader}"),
+        ("primary_key: [id]\n      cursor", "primry_key: [id]\n      cursor"),
+    ):
+        assert right in text
+        text = text.replace(right, wrong)
+    recipe.write_text(text)
+
+    found = example.dativo("validate")
+
+    assert found.exit_code == 2
+    told = found.stdout + found.stderr
+    assert "github.yaml:12:14: options.paginator: expected 'none'" in told
+    assert "found 'linkheader'; did you mean 'link_header'?" in told
+    assert "options.endpoints.issues.primry_key: unknown key; did you mean 'primary_key'?" in told
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_the_token_is_in_nothing_that_a_run_writes(example: Project, github: GitHub, refused: bool) -> None:
     github.put(1, 1, "first")

@@ -10,13 +10,21 @@ from pydantic import BaseModel
 
 from dativo_config.nodes import ValuePath
 
+# Stands for the name of an entry of a map.
+ENTRY = ".<name>"
+
 
 def keys_at(model: type[BaseModel], path: ValuePath) -> list[str]:
     """The keys that files may write in the block at `path` of a model."""
     models = [model]
+    is_name = False
     for step in path:
-        if isinstance(step, str):
-            models = [inner for outer in models for inner in _models_of(outer, step)]
+        if is_name:  # of an entry of a map
+            is_name = False
+        elif isinstance(step, str):
+            found = [marked for outer in models for marked in _marked_models_of(outer, step)]
+            models = [inner for _, inner in found]
+            is_name = any(mark == ENTRY for mark, _ in found)
     return [key for found in models for key in _fields(found)]
 
 
@@ -53,10 +61,11 @@ def _kind(model: type[BaseModel]) -> str:
 
 
 def _marked_models_in(annotation: object) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Models in a type, however deep in lists, maps and unions."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield "", annotation
     origin = get_origin(annotation)
-    mark = "[]" if origin is list else ".<name>" if origin is dict else ""
+    mark = "[]" if origin is list else ENTRY if origin is dict else ""
     for argument in get_args(annotation):
         for inner_mark, model in _marked_models_in(argument):
             yield mark + inner_mark, model
@@ -75,15 +84,11 @@ def _blocks(model: type[BaseModel], place: str, depth: int) -> Iterator[tuple[st
 
 
 def _models_of(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
+    return [inner for _, inner in _marked_models_of(model, key)]
+
+
+def _marked_models_of(model: type[BaseModel], key: str) -> list[tuple[str, type[BaseModel]]]:
     for name, field in model.model_fields.items():
         if (field.alias or name) == key:
-            return list(_models_in(field.annotation))
+            return list(_marked_models_in(field.annotation))
     return []
-
-
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Models in a type, however deep in lists, maps and unions."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)

@@ -153,10 +153,11 @@ class Block(Generic[_Model]):
         error = errors[0]
         kind, context = error["type"], error.get("ctx", {})
         found = f", found {self._shown(value, path)}"
-        if kind in ("literal_error", "enum"):
-            choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-            hint = closest(value, choices) if isinstance(value, str) else ""
-            return f"expected {one_of(choices)}{found}", hint
+        if kind in ("literal_error", "enum", "union_tag_invalid"):
+            choices = re.findall(r"'([^']*)'", str(context.get("expected") or context.get("expected_tags")))
+            chosen = context.get("tag", value)  # a block's `type` chooses what it is
+            hint = closest(chosen, choices) if isinstance(chosen, str) else ""
+            return f"expected {one_of(choices)}, found {self._shown(chosen, path)}", hint
         if kind in _BOUNDS:
             words, limit = _BOUNDS[kind]
             return f"expected {words} {_number(context.get(limit))}{found if 'than' in kind else ''}", ""
