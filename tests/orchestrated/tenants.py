@@ -84,8 +84,8 @@ class Tenants:
         hidden.replace(self.runner_file)
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """A child's environment: this one's, without what would change where it looks."""
-        foreign = ("DATIVO_", "DAGSTER_", "AWS_", "S3_")
+        """A child's environment: this one's, without what would change where it looks; byte code is kept."""
+        foreign = ("DATIVO_", "DAGSTER_", "AWS_", "S3_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {**kept, **(extra or {})}
 

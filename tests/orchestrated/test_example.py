@@ -24,7 +24,7 @@ from tools.services.nessie import NessieServer
 from tools.services.seaweedfs import S3Server
 
 # Services start slowly where others do.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("example")]  # it waits for a minute to begin
 
 GUIDE = next(block.text for block in blocks("yaml") if "stripe_customers_hourly" in block.text)
 STRIPE, HUBSPOT = "stripe_customers_to_iceberg", "hubspot_contacts_to_iceberg"
