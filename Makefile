@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 
-.PHONY: help setup demo services image example-secrets format schemas screenshots clean \
+.PHONY: help setup demo demo-nessie services image example-secrets format schemas screenshots clean \
   check test test-image test-kill test-nessie test-resume test-laws test-serve \
   bench-csv bench-merge bench-rest bench-start bench-orchestrated bench-image
 
@@ -18,6 +18,9 @@ setup: $(UV) ## Install everything that developing needs into .venv
 demo: $(UV) ## Load Seattle's weather into an Iceberg table and show it
 	@$(UV) sync --frozen --quiet --no-dev --inexact
 	@$(BIN)/python tools/demo.py
+
+demo-nessie: setup ## The same on Nessie and S3, started for the demo: what is on which branch
+	@$(BIN)/python -m tools.demo_nessie
 
 services: setup ## Start servers to try things with, until interrupted: make services NAMES="nessie" HOST=172.17.0.1
 	@$(BIN)/python -m tools.services $(or $(NAMES),nessie) $(if $(HOST),--host $(HOST))
@@ -37,7 +40,7 @@ test-kill: setup ## Half a thousand kills and more, each followed by a run again
 	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
 
 test-nessie: setup ## Nessie for hours: each fault at each request of a run, a hundred kills, two hundred commits of ten writers
-	DATIVO_KILLS=100 $(BIN)/pytest -q --timeout 0 tests/nessie packages/dativo-engine/tests/conformance/test_nessie_runs.py
+	DATIVO_KILLS=100 $(BIN)/pytest -q --timeout 0 tests/nessie packages/dativo-engine/tests/conformance/test_nessie_*.py
 
 test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what is read again, and what is seen
 	DATIVO_RESUME_ROWS=20000000 $(BIN)/pytest -q --timeout 0 tests/chaos/test_resume.py

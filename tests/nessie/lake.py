@@ -194,6 +194,10 @@ class Lake:
         found = table.scan().to_arrow().to_pydict()
         return sorted(zip(found["id"], found["customer"], strict=True))
 
+    def objects(self, prefix: str) -> list[str]:
+        """The keys in the bucket that begin so."""
+        return self.s3.keys(self.bucket, prefix)
+
     def run_branches(self, tenant: str) -> list[str]:
         """The branches of runs, live or dead."""
         return [branch.name for branch in self.api.branches(f"{tenant}__run__")]

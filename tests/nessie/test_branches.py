@@ -38,6 +38,16 @@ def test_before_the_first_run_there_is_no_table_and_no_branch_and_asking_makes_n
     assert lake.api.branch(lake.acme) is None
 
 
+def test_a_cursor_can_be_set_before_the_first_run_which_then_begins_there(lake: Lake) -> None:
+    config = lake.job(lake.acme)
+    done = lake.dativo("state", "set", '{"files": {}}', "--config", config, "--yes")
+    assert done.exit_code == 0, done.stderr
+    assert (lake.rows(lake.acme, lake.acme), lake.rows("main", lake.acme)) == ([], None)
+    lake.arrive(lake.acme, [(1, "a")])
+    lake.run(config)
+    assert lake.rows(lake.acme, lake.acme) == [(1, "a")]
+
+
 def test_rows_and_rejected_rows_of_a_run_come_in_one_commit_of_the_branch(lake: Lake) -> None:
     config = lake.job(lake.acme, validation="warn")
     lake.arrive(lake.acme, [(1, "a"), ("x", "bad")])
@@ -64,7 +74,12 @@ def test_a_publish_that_is_refused_is_told_and_the_rows_stay_on_the_tenant_s_bra
     lake.run(config)
     lake.catalog("main").drop_table((lake.acme, "orders"))
     lake.arrive(lake.acme, [(2, "b")])
-    told = lake.run(config, expected=2).error
+    failed = lake.dativo("run", "--config", config, "--json")
+    assert failed.exit_code == 2, failed.stderr
+    result = json.loads(failed.stdout)
+    (table,) = result["tables"]
+    assert (result["status"], table["status"], table["rows"]) == ("failed", "committed", 1)
+    told = result["error"]
     assert f"the run's rows are on branch {lake.acme}, but publishing that to main failed" in told
     assert lake.rows(lake.acme, lake.acme) == [(1, "a"), (2, "b")]
 

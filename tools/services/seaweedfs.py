@@ -95,6 +95,11 @@ class S3Server:
         """Remove an object."""
         self._client().delete_object(Bucket=bucket, Key=key)
 
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """The objects whose keys begin so."""
+        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", ()) if "Key" in found]
+
     def answers(self) -> bool:
         """Whether it takes an object: it lists buckets before it has a place to put one."""
         try:

@@ -103,6 +103,8 @@ class _Run:
         self._attempt = only_attempt or 1
         self._retry_in: float | None = None
         self._reached = False
+        # What is committed, also if publishing it on fails.
+        self._landed: Outcome | None = None
         self._tally = Tally()
         self._began = time.monotonic()
 
@@ -196,6 +198,7 @@ class _Run:
                 self._stop.go_on()
                 self._events.emit("replanning", f"Planning again: {error}", level="WARNING", conflicts=replan + 1)
             else:
+                self._landed = outcome
                 self._publish_on(outcome)
                 return outcome
         raise AssertionError
@@ -233,8 +236,11 @@ class _Run:
         return "partial" if self._tally.rows_rejected or broken else "success"
 
     def _succeeded(self, outcome: Outcome) -> RunResult:
+        return self._told(outcome, self._status(outcome))
+
+    def _told(self, outcome: Outcome, status: Status) -> RunResult:
         return replace(
-            self._result(self._status(outcome)),
+            self._result(status),
             tables=tuple(_table_results(self._job, outcome)),
             rules=self._rules(outcome.reports),
         )
@@ -251,7 +257,8 @@ class _Run:
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
         rules = self._rules(error.reports) if isinstance(error, ContractError) else ()
-        failed = self._result("failed")
+        failed = self._result("failed") if self._landed is None else self._told(self._landed, "failed")
+        rules = rules or failed.rules
         return replace(failed, rules=rules, error=line, error_code=code, retry_in=self._retry_in, cause=error)
 
     def _rules(self, reports: Mapping[str, Report]) -> tuple[Mapping[str, JsonValue], ...]:

@@ -15,6 +15,11 @@ from dativo_config.tenancy import check_id
 _LEVEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")  # of a namespace, and a table
 _NAME_MAX_LENGTH = 128
 _OURS = "dativo."  # table properties that only dativo itself writes
+# What engines write files by: another place than the tenant's, another store, or code of anyone's.
+_PLACE = re.compile(
+    r"write\.(?:data|metadata|object-storage|folder-storage)\.path|write\.(?:py-)?location-provider\..*"
+    r"|(?:s3|client|gcs|adls|hdfs|oss|hf)\..*|(?:py-)?io-impl"
+)
 QUARANTINE_SUFFIX = "__rejected"
 
 
@@ -107,3 +112,8 @@ def _properties(draft: Draft) -> Iterator[Problem]:
         if key.lower().startswith(_OURS):
             at = ("target", "properties", key)
             yield draft.problem(at, f"properties that begin with {_OURS} are written by dativo itself", key=True)
+        elif _PLACE.fullmatch(key.lower()):
+            at, hint = ("target", "properties", key), "set target.warehouse and target.connection"
+            yield draft.problem(
+                at, "a table's property may not say where or by what its files lie", hint=hint, key=True
+            )

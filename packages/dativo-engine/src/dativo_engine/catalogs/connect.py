@@ -38,3 +38,16 @@ def open_catalog(job: ResolvedJob, *, branch: str = "") -> Catalog:
     from dativo_engine.catalogs.embedded import open_embedded
 
     return open_embedded(job.tenant.catalog_file, warehouse=warehouse_location(job), files=files)
+
+
+def ensure_branch(job: ResolvedJob) -> None:
+    """Make the branch that the job writes to, where its catalogue has branches and not this one.
+
+    Raises:
+        ConnectionFailedError, RetryableError, AuthenticationError, FatalError: as `open_catalog`.
+    """
+    connection = job.target.connection
+    if connection is not None and connection.nessie is not None:
+        from dativo_engine.catalogs.nessie_api import NessieApi
+
+        NessieApi(connection.nessie).tenant_branch(job.target.branch)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dativo_config.models.resolved import ResolvedJob, TableName
 
-from dativo_engine.catalogs import open_catalog
+from dativo_engine.catalogs import ensure_branch, open_catalog
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Cursor, Stamp
 from dativo_engine.state.mirror import Mirror
@@ -175,7 +175,10 @@ def _restamp(
             quarantine=() if stamp is None else stamp.quarantine,
         )
 
-    creation = wanted(job, stream).creation() if creates else None
+    creation = None
+    if creates:
+        ensure_branch(job)
+        creation = wanted(job, stream).creation()
     return _mirrored(job, table, restamp(job, table, open_catalog(job), revise, events, creation=creation))
 
 
