@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
@@ -17,6 +17,7 @@ from dativo_engine.commits.branches import Branched
 from dativo_engine.commits.iceberg import IcebergCommitter
 from dativo_engine.commits.reachable import files_of, states
 from dativo_engine.errors import CommitStateUnknownError
+from dativo_engine.events import Events
 from dativo_engine.testing.commit_world import ORDERS, CommitWorld, LostAnswers, Silence
 from pydantic import SecretStr
 from typing_extensions import override
@@ -51,8 +52,13 @@ class ForgetfulNessie(NessieApi):
 
 @dataclass(frozen=True)
 class NessieWorld(CommitWorld):
-    """Each has a branch and a folder of the warehouse for itself."""
+    """Each has a branch and a folder of the warehouse for itself.
 
+    Attributes:
+        events: what its runs tell.
+    """
+
+    events: Events = field(default_factory=Silence)
     at_once: ClassVar[bool] = True
 
     @override
@@ -60,8 +66,8 @@ class NessieWorld(CommitWorld):
         self, job: ResolvedJob, *, run_id: str, attempt: int = 1, lost: LostAnswers | None = None
     ) -> Committer:
         api = ForgetfulNessie(self.nessie, lost or LostAnswers())
-        publication = Branched(job, api, run_id=run_id, attempt=attempt, events=Silence())
-        return IcebergCommitter(job, publication, run_id=run_id, attempt=attempt, events=Silence())
+        publication = Branched(job, api, run_id=run_id, attempt=attempt, events=self.events)
+        return IcebergCommitter(job, publication, run_id=run_id, attempt=attempt, events=self.events)
 
     @override
     def snapshots(self, name: TableName = ORDERS) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from dativo_config.models.resolved import ResolvedJob
+from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.nessie_wire import Branch
 from dativo_engine.errors import AuditError, CommitConflictError, FatalError
@@ -21,6 +23,7 @@ from dativo_engine.storage import Storage
 from dativo_engine.testing.commit_run import CommitRun, Task, load, run_in_child
 from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, Silence
 from nessie_world import NessieWorld, nessie_world
+from typing_extensions import override
 
 from tools.services.nessie import NessieServer
 from tools.services.seaweedfs import S3Server
@@ -86,6 +89,37 @@ def test_ten_writers_at_once_into_one_table_land_each_exactly_once(world: Nessie
     assert world.snapshots() == COMMITS + 1
     assert [world.cursor(job) for job in jobs] == [rounds - 1] * WRITERS
     assert world.leftovers() == []
+
+
+def test_ten_writers_at_once_into_ten_tables_never_begin_anew(world: NessieWorld) -> None:
+    heard = Heard()
+    world = replace(world, events=heard)
+    tables = [TableName(("acme",), f"table{number}") for number in range(WRITERS)]
+    jobs = [world.job(name=f"writer{number}", tables=(table,)) for number, table in enumerate(tables)]
+    rounds = COMMITS // WRITERS
+
+    def write(number: int) -> None:
+        for turn in range(rounds):
+            writing = CommitRun(world, jobs[number], f"w{number}-{turn}")
+            writing.stage([(turn, f"writer {number}")], table=tables[number])
+            writing.publish(at=turn, tables=(tables[number],))
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    for number, table in enumerate(tables):
+        assert world.rows(table) == [(turn, f"writer {number}") for turn in range(rounds)]
+    assert heard.told == Counter(commit_success=COMMITS)
+
+
+class Heard(Silence):
+    """Counts what runs tell."""
+
+    def __init__(self) -> None:
+        self.told = Counter[str]()
+
+    @override
+    def emit(self, event_type: str, message: str, /, *, level: str = "INFO", **fields: object) -> None:
+        self.told[event_type] += 1
 
 
 def test_two_tables_come_together_though_another_job_writes_to_one_of_them(world: NessieWorld) -> None:
