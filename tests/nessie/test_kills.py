@@ -20,6 +20,8 @@ from tools.services.seaweedfs import S3Server, seaweedfs
 KILLS = int(os.environ.get("DATIVO_KILLS", "0")) or 8
 # What a run spends on starting, before it asks anybody anything, is less interesting.
 EARLIEST = 0.3
+# And this part of it, at most, comes after its first staged file.
+STAGED = 0.2
 Kill = Callable[[subprocess.Popen[bytes]], None]
 Note = Callable[[str, object], None]
 
@@ -90,7 +92,7 @@ def wait(lake: Lake, child: subprocess.Popen[bytes], chance: random.Random, last
     journals = lake.root / "state" / lake.acme / "staged" / "orders"
     while child.poll() is None and not any(journals.glob("*.staged")):
         time.sleep(0.005)
-    moment = chance.uniform(0, 1 - EARLIEST) * lasts / 2
+    moment = chance.uniform(0, STAGED) * lasts
     time.sleep(moment)
     return f"{moment:.2f} s after the first staged file, of {lasts:.2f}"
 
