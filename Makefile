@@ -4,6 +4,9 @@ UV := $(or $(shell command -v uv),.cache/uv/bin/uv)
 BIN := .venv/bin
 # Spark comes along where tests may not be skipped.
 GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
+# Whatever the machine says, byte code is kept: tests and benchmarks start hundreds of processes, and without it each of
+# them compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo demo-nessie services image example-secrets format schemas screenshots clean \
   check test test-image test-kill test-nessie test-resume test-laws test-serve \
