@@ -190,7 +190,7 @@ def test_sigterm_ends_every_process_in_time_and_the_next_service_goes_on_with_wh
         following.wait_for("orchestrator_ready")
         following.until(lambda: following.is_retried(stopped), "the end of a retry")
         following.wait_for("history_deleted", runs=0)
-        for tenant in ("acme", "umbrella", "initech"):
+        for tenant in ("acme", "umbrella"):
             following.wait_for("table_maintained", tenant_id=tenant, table=f"{tenant}.orders")
 
     assert tenants.ids("acme", "slow") == list(range(ROWS))

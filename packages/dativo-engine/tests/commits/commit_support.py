@@ -190,10 +190,13 @@ class Run:
 def load(job: ResolvedJob, run_id: str, rows: Rows, at: object = None) -> CommitResult:
     """A whole run."""
     run = Run(job, run_id)
-    run.committer.last()
-    if rows:
-        run.stage(rows)
-    return run.publish(at)[ORDERS]
+    try:
+        run.committer.last()
+        if rows:
+            run.stage(rows)
+        return run.publish(at)[ORDERS]
+    finally:
+        run.committer.abandon()
 
 
 def stored(job: ResolvedJob, table: TableName = ORDERS) -> Table:
