@@ -9,6 +9,7 @@ from pathlib import Path
 
 REPOSITORY = Path.home() / ".m2" / "repository"
 FETCH_SECONDS = 600
+STANDARD_ERROR = 2
 
 
 def missing() -> str:
@@ -28,6 +29,14 @@ def jar(coordinates: str) -> Path:
     if not path.exists():
         get = ["dependency:get", f"-Dartifact={coordinates}", "-Dtransitive=false"]
         command = ["mvn", "-q", "-B", f"-Dmaven.repo.local={REPOSITORY}", *get]
-        # Not in this folder: Maven would look for a pom.xml there.
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=FETCH_SECONDS, cwd=tempfile.gettempdir())
+        # Not in this folder: Maven would look for a pom.xml there. Its escape codes, there even with -q, are no output
+        # of ours.
+        subprocess.run(
+            command,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=STANDARD_ERROR,
+            timeout=FETCH_SECONDS,
+            cwd=tempfile.gettempdir(),
+        )
     return path
