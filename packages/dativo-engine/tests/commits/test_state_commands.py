@@ -9,6 +9,7 @@ import pytest
 from commit_support import ORDERS, Events, Run, cursor_of, load, make_job, stored, stored_rows
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.commits.tables import show as show_table
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Cursor
 from dativo_engine.state.imports import read_cursors
@@ -142,7 +143,19 @@ def test_cursors_are_read_from_files_of_these_shapes(job: ResolvedJob, tmp_path:
     assert read_cursors(job, file_holding(tmp_path, content)) == AT_7
 
 
-@pytest.mark.parametrize("content", [[], {}, "text", 7, None])
+def test_cursors_too_large_for_a_stamp_are_read_from_its_mirror_and_shown_whole(job: ResolvedJob):
+    load(job, "r1", [(1, "a")], at=1)
+    large = {"orders": Cursor({"file": "x" * 10_000})}
+    set_cursors(job, ORDERS, large, Events())
+    mirror = job.tenant.mirror_file(job.name)
+    assert b'"object"' in mirror.read_bytes()
+    assert read_cursors(job, mirror) == large
+    view = show_table(job, ORDERS)
+    assert view is not None
+    assert json.loads(json.dumps(view.stamp))["cursors"] == {"orders": dict(large["orders"].value)}
+
+
+@pytest.mark.parametrize("content", [[], {}, "text", 7, None, {"tables": {}}, {"stamp": None}])
 def test_a_file_without_a_cursor_is_refused(job: ResolvedJob, tmp_path: Path, content: object):
     with pytest.raises(FatalError, match="holds no cursor"):
         read_cursors(job, file_holding(tmp_path, content))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.interfaces import Cursor, Stamp
+from dativo_engine.results import describe_stamp
 from dativo_engine.state import stamps
 from dativo_engine.state.imports import read_cursors
 from dativo_engine.state.stamps import Standing
@@ -214,14 +215,5 @@ def _as_json(job: ResolvedJob, standing: Standing) -> Json:
         "rows": standing.rows,
         "other_jobs": list(standing.other_jobs),
         "mirror": standing.mirror,
-        "stamp": None
-        if stamp is None
-        else {
-            "run_id": stamp.run_id,
-            "attempt": stamp.attempt,
-            "committed_at": stamp.committed_at,
-            "snapshot_id": stamp.snapshot_id,
-            "versions": dict(stamp.versions),
-            "cursors": {stream: dict(cursor.value) for stream, cursor in stamp.cursors.items()},
-        },
+        "stamp": None if stamp is None else describe_stamp(stamp),
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dativo_config.models.resolved import ResolvedJob, TableName
 
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.results import describe_stamp
 
 if TYPE_CHECKING:
     from dativo_config.models.contract import JsonValue
@@ -85,14 +86,16 @@ def show(job: ResolvedJob, name: TableName) -> TableView | None:
     from dativo_engine.commits.fence import Place
     from dativo_engine.commits.past import past_of
     from dativo_engine.commits.stamp import PREFIX, standing
+    from dativo_engine.commits.stamps import codec
 
-    table = Place(open_catalog(job), name).load()
+    catalog = open_catalog(job)
+    table = Place(catalog, name).load()
     if table is None:
         return None
     metadata = table.metadata
     snapshot = metadata.current_snapshot()
-    stamps = standing(metadata)
-    text = stamps.get(job.tenant.stamp_property(job.name))
+    keeper = codec(job, catalog)
+    text = standing(metadata).get(keeper.key)
     return TableView(
         table=str(name),
         metadata_location=table.metadata_location,
@@ -107,7 +110,7 @@ def show(job: ResolvedJob, name: TableName) -> TableView | None:
         partition_spec=_partitions(table),
         sort_order=_order(table),
         properties={key: value for key, value in metadata.properties.items() if not key.startswith(PREFIX)},
-        stamp=None if text is None else json.loads(text),
+        stamp=None if text is None else describe_stamp(keeper.decode(text)),
         snapshots=tuple(_snapshot(item, current=current) for item, current in past_of(job, name).snapshots()),
     )
 

@@ -21,11 +21,14 @@ from dativo_config.models.resolved import ResolvedJob
 
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Cursor
+from dativo_engine.results import describe_stamp
 
 if TYPE_CHECKING:
     from dativo_config.models.contract import JsonValue
 
 OLD_FILE = "file_"
+# Under which a mirror, and what `state show --json` prints, hold stamps.
+STAMPS = {"stamp", "tables"}
 
 
 def read_cursors(job: ResolvedJob, path: Path) -> dict[str, Cursor]:
@@ -40,10 +43,10 @@ def read_cursors(job: ResolvedJob, path: Path) -> dict[str, Cursor]:
         message = f"{path}: can't be read as JSON: {error}"
         raise FatalError(message) from error
     names = [stream.name for stream in job.streams]
-    found = {name: value for part in _maps(content) for name, value in part.items() if name in names}
+    found = {name: value for part in _maps(job, content) for name, value in part.items() if name in names}
     if found and all(isinstance(value, dict) for value in found.values()):
         return {name: Cursor(value) for name, value in found.items() if isinstance(value, dict)}
-    if not isinstance(content, dict) or not content or len(names) != 1:
+    if not isinstance(content, dict) or not content or content.keys() & STAMPS or len(names) != 1:
         message = f"{path}: holds no cursor of {', '.join(names)}; it should be an object with a cursor for each stream"
         raise FatalError(message)
     if all(key.startswith(OLD_FILE) for key in content):
@@ -51,17 +54,27 @@ def read_cursors(job: ResolvedJob, path: Path) -> dict[str, Cursor]:
     return {names[0]: Cursor(content)}
 
 
-def _maps(content: JsonValue) -> Iterator[Mapping[str, JsonValue]]:
+def _maps(job: ResolvedJob, content: JsonValue) -> Iterator[Mapping[str, JsonValue]]:
     """Where cursors may stand by stream: at the top, and in stamps at any depth."""
     if isinstance(content, list):
         for item in content:
-            yield from _maps(item)
+            yield from _maps(job, item)
     elif isinstance(content, dict):
+        if "object" in content and "run_id" in content:
+            content = _with_cursors(job, content)
         cursors = content.get("cursors")
         yield cursors if isinstance(cursors, dict) else content
         for key, value in content.items():
-            if key in ("stamp", "tables") or (isinstance(value, dict) and "cursors" in value):
-                yield from _maps(value)
+            if key in STAMPS or (isinstance(value, dict) and value.keys() & {"cursors", "object"}):
+                yield from _maps(job, value)
+
+
+def _with_cursors(job: ResolvedJob, stamp: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A mirrored stamp whose cursors are so large that they stand in a file of their own, with them."""
+    from dativo_engine.catalogs import open_catalog
+    from dativo_engine.commits.stamps import codec
+
+    return describe_stamp(codec(job, open_catalog(job)).decode(json.dumps(stamp)))
 
 
 def _loaded_files(job: ResolvedJob, path: Path, state: Mapping[str, JsonValue]) -> dict[str, Cursor]:
