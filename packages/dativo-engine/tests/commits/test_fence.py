@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -11,10 +12,11 @@ import pyarrow as pa
 import pytest
 from commit_child import CONFLICT, Task, start
 from commit_support import ORDERS, Run, cursor_of, load, make_job, stored, stored_rows
+from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.database import DatabaseCatalog
-from dativo_engine.errors import CommitConflictError, CommitStateUnknownError
+from dativo_engine.errors import AuthenticationError, CommitConflictError, CommitStateUnknownError
 from dativo_engine.storage.fileio import StorageFile
 from dativo_engine.storage.local import LocalFiles
 from pyiceberg.exceptions import CommitStateUnknownException
@@ -105,6 +107,7 @@ class FlakyCatalog(DatabaseCatalog):
     before: int = 0
     after: int = 0
     deaf: bool = False
+    meanwhile: list[Callable[[], object]]
 
     def load_table(self, identifier: object) -> Table:
         if self.deaf:
@@ -116,18 +119,25 @@ class FlakyCatalog(DatabaseCatalog):
     ) -> CommitTableResponse:
         if self.before:
             self.before -= 1
+            self._let_others_go_on()
             raise CommitStateUnknownException
         answer = super().commit_table(table, requirements, updates)
         if self.after:
             self.after -= 1
             self.deaf = self.after < 0
+            self._let_others_go_on()
             raise CommitStateUnknownException
         return answer
 
+    def _let_others_go_on(self) -> None:
+        while self.meanwhile:
+            self.meanwhile.pop(0)()
 
-def flaky(job: ResolvedJob, *, before: int = 0, after: int = 0) -> FlakyCatalog:
+
+def flaky(job: ResolvedJob, *meanwhile: Callable[[], object], before: int = 0, after: int = 0) -> FlakyCatalog:
+    """The job's catalogue; what others do `meanwhile` is between the first request and the loss of its answer."""
     catalog = FlakyCatalog("dativo", **open_catalog(job).properties)
-    catalog.before, catalog.after = before, after
+    catalog.before, catalog.after, catalog.meanwhile = before, after, list(meanwhile)
     return catalog
 
 
@@ -155,6 +165,87 @@ def test_when_nobody_answers_any_more_the_files_stay_for_the_next_run_to_judge(j
     assert (stored_rows(job), cursor_of(job)) == ([(1, "a"), (2, "b")], 2)
     assert stored_rows(job) == [(1, "a"), (2, "b")]
     assert list(job.tenant.staged_folder(job.name).glob("*.staged")) == []
+
+
+MODES: tuple[Mode, ...] = ("append", "merge", "replace")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_whose_answer_was_lost_is_found_below_the_run_that_came_next(tmp_path: Path, mode: Mode):
+    job = make_job(tmp_path, mode=mode, keyed=mode == "merge")
+    load(job, "r1", [(1, "a")], at=1)
+    run = Run(job, "r2", catalog=flaky(job, lambda: load(job, "r3", [(3, "c")], at=3), after=1))
+    run.committer.last()
+    run.stage([(2, "b")])
+    result = run.publish(at=2)[ORDERS]
+    run.committer.abandon()
+    snapshots = {item.snapshot_id: item for item in stored(job).metadata.snapshots}
+    assert (result.status, result.rows, result.stamp.run_id) == ("already_committed", 1, "r3")
+    assert result.snapshot_id == snapshots[stored(job).metadata.current_snapshot_id or 0].parent_snapshot_id
+    assert stored_rows(job) == ([(3, "c")] if mode == "replace" else [(1, "a"), (2, "b"), (3, "c")])
+    assert cursor_of(job) == 3
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_whose_request_was_lost_plans_again_when_another_run_came_first(job: ResolvedJob, first: bool):
+    if not first:
+        load(job, "r1", [(1, "a")], at=1)
+    run = Run(job, "r2", catalog=flaky(job, lambda: load(job, "r3", [(2, "b")], at=2), before=1))
+    run.committer.last()
+    run.stage([(2, "b")])
+    with pytest.raises(CommitConflictError, match="committed first"):
+        run.publish(at=2)
+    run.committer.abandon()
+    assert stored_rows(job) == ([(2, "b")] if first else [(1, "a"), (2, "b")])
+    assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == (1 if first else 2)
+
+
+def expire_all_but_the_last(job: ResolvedJob) -> None:
+    table = stored(job)
+    old = [item.snapshot_id for item in table.metadata.snapshots if item != table.current_snapshot()]
+    table.maintenance.expire_snapshots().by_ids(old).commit()
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 0), (0, 1)])
+def test_where_snapshots_expired_meanwhile_the_files_stay_for_the_next_run_to_judge(
+    job: ResolvedJob, before: int, after: int
+):
+    load(job, "r1", [(1, "a")], at=1)
+    others = [(lambda number=number: load(job, f"r{number}", [(number, "x")], at=number)) for number in (3, 4)]
+    catalog = flaky(job, *others, lambda: expire_all_but_the_last(job), before=before, after=after)
+    run = Run(job, "r2", catalog=catalog)
+    run.committer.last()
+    run.stage([(2, "b")])
+    with pytest.raises(CommitStateUnknownError, match=r"acme\.orders.*lost"):
+        run.publish(at=2)
+    run.committer.abandon()
+    landed = [(2, "b")] if after else []
+    assert stored_rows(job) == [(1, "a"), *landed, (3, "x"), (4, "x")]
+    load(job, "r5", [(5, "e")], at=5)
+    assert stored_rows(job) == [(1, "a"), *landed, (3, "x"), (4, "x"), (5, "e")]
+    assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 4 + len(landed)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_what_fails_after_a_lost_answer_deletes_no_file_of_a_request_that_may_still_land(
+    job: ResolvedJob, monkeypatch: pytest.MonkeyPatch, after: int
+):
+    load(job, "r1", [(1, "a")], at=1)
+    catalog = flaky(job, before=1 - after, after=after)
+    run = Run(job, "r2", catalog=catalog)
+    run.committer.last()
+    run.stage([(2, "b")])
+
+    def refused(_: object) -> Table:
+        message = "the catalogue refused the credentials"
+        raise AuthenticationError(message)
+
+    catalog.meanwhile.append(lambda: monkeypatch.setattr(catalog, "load_table", refused))
+    with pytest.raises(CommitStateUnknownError, match="refused the credentials"):
+        run.publish(at=2)
+    run.committer.abandon()
+    assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 2
+    assert stored_rows(job) == [(1, "a"), *([(2, "b")] if after else [])]
 
 
 def test_ten_processes_of_ten_jobs_append_to_one_table_each_row_once(tmp_path: Path):

@@ -36,7 +36,7 @@ class ForgetfulNessie(NessieApi):
 
     def __init__(self, connection: NessieConnection, lost: LostAnswers) -> None:
         super().__init__(connection)
-        self._before, self._after = lost.before, lost.after
+        self._before, self._after, self._meanwhile = lost.before, lost.after, [lost.meanwhile]
 
     @override
     def merge(self, source: Branch, into: Branch, *, message: str, properties: Mapping[str, str]) -> tuple[Key, ...]:
@@ -45,6 +45,8 @@ class ForgetfulNessie(NessieApi):
             raise CommitStateUnknownError
         answer = super().merge(source, into, message=message, properties=properties)
         if self._after:
+            if self._meanwhile:
+                self._meanwhile.pop()()
             self._after -= 1
             raise CommitStateUnknownError
         return answer

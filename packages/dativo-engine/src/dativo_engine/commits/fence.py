@@ -1,9 +1,10 @@
 """The fence and the retry loop: the only place from which a table is changed.
 
 A change is planned on a base, and committed with the requirement that the base is still the table's current state. When
-it is not, or when the answer was lost, the change is planned again on the new base: the plan sees there whether it may
-still be made, must not, or was made already. A request whose answer was lost can do no harm after that, because
-whichever of it and the next one lands first moves the base of the other.
+it is not, the change is planned again on the new base: the plan sees there whether it may still be made, must not, or
+was made already. When the answer was lost, the table is first asked for the snapshot (`unanswered`). A request whose
+answer was lost can do no harm after that, because whichever of it and the next one lands first moves the base of the
+other.
 
 PyIceberg's own `Transaction` commits again by itself on a base nobody looked at, and so is used to build updates only.
 """
@@ -46,7 +47,8 @@ from pyiceberg.table.update import (
 from typing_extensions import override
 
 from dativo_engine.commits.points import reach
-from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, DativoError, RetryableError
+from dativo_engine.commits.unanswered import Try, Unanswered
+from dativo_engine.errors import CommitConflictError, DativoError, RetryableError
 from dativo_engine.events import Events
 from dativo_engine.storage import storage_of
 
@@ -94,6 +96,7 @@ class Landed:
     Attributes:
         found: the change was there already when it was last planned, so that try made none.
         base, edit: what was planned last, and on what; None: nothing was, or there was no table.
+        earlier: the snapshot of a try whose answer was lost, and which landed: others may have come since.
     """
 
     metadata: TableMetadata
@@ -101,11 +104,12 @@ class Landed:
     found: bool
     base: Table | None = None
     edit: Edit | None = None
+    earlier: int | None = None
 
     @property
     def snapshot_id(self) -> int | None:
-        """The current snapshot."""
-        return self.metadata.current_snapshot_id
+        """The change's snapshot; where it made none, the current one."""
+        return self.earlier or self.metadata.current_snapshot_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +142,24 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
 
     Raises:
         CommitConflictError: the plan may not be carried out any more, or others are always faster.
-        CommitStateUnknownError: the answer was lost, and what the table says now can't be read.
+        CommitStateUnknownError: an answer was lost, and the table does not say whether the change is in it.
     """
-    lost: list[Exception] = []
+    unanswered = Unanswered(place.name)
+    with unanswered.judged():
+        return _land(place, plan, events, unanswered)
+
+
+def _land(place: Place, plan: Plan, events: Events, unanswered: Unanswered) -> Landed:
     last: tuple[Table | None, Edit | None] = None, None
     for _ in paced():
-        table = _load(place, lost)
-        edit = plan(table)
+        table = place.load()
+        earlier = unanswered.landed(table)
+        edit = None if earlier is not None else plan(table)
         if edit is None:
-            return _as_found(place, table, last)
+            return _as_found(place, table, last, earlier)
+        if len(unanswered) == LOST_ANSWERS:
+            message = f"{place.name}: {LOST_ANSWERS} commits in a row got no answer"
+            raise RetryableError(message)
         last = table, edit
         change = _Change(place, table, edit)
         reach("before_commit")
@@ -157,7 +170,7 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
             message = f"{place.name}: another commit was first, trying again on top of it"
             events.emit("commit_retry", message, level="DEBUG", table=str(place.name), error=str(error))
         except CommitStateUnknownException as error:
-            lost.append(error)
+            unanswered.add(change.asked(), error)
             message = f"{place.name}: the catalogue's answer was lost, looking whether the commit happened"
             events.emit("commit_answer_lost", message, level="WARNING", table=str(place.name), error=str(error))
         else:
@@ -168,25 +181,12 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
     raise CommitConflictError(message)
 
 
-def _load(place: Place, lost: Sequence[Exception]) -> Table | None:
-    try:
-        if len(lost) < LOST_ANSWERS:
-            return place.load()
-        reason = f"so were {LOST_ANSWERS - 1} more"
-    except (OSError, RetryableError) as error:
-        if not lost:
-            raise
-        reason = f"it does not answer now: {error}"
-    message = f"{place.name}: the catalogue's answer to a commit was lost, and {reason}; the first time: {lost[0]}"
-    raise CommitStateUnknownError(message) from lost[0]
-
-
-def _as_found(place: Place, table: Table | None, last: tuple[Table | None, Edit | None]) -> Landed:
+def _as_found(place: Place, table: Table | None, last: tuple[Table | None, Edit | None], earlier: int | None) -> Landed:
     if table is None:
         message = f"{place.name}: planned as done, but there is no table"
         raise CommitConflictError(message)
     base, edit = last
-    return Landed(table.metadata, table.metadata_location, found=True, base=base, edit=edit)
+    return Landed(table.metadata, table.metadata_location, found=True, base=base, edit=edit, earlier=earlier)
 
 
 def paced() -> Iterator[int]:
@@ -205,6 +205,7 @@ class _Change:
         self._place = place
         self._base = table
         self._same_rows = edit.snapshot == "same rows"
+        self._snapshot_id: int | None = None
         self._transaction = Transaction(table) if table is not None else _creation(place)
         self._made = _note_new_files(self._transaction)
         try:
@@ -226,6 +227,7 @@ class _Change:
         """Write its manifests; answers its marks."""
         snapshot = self._transaction.update_snapshot()
         producer = snapshot.overwrite() if edit.removed else snapshot.merge_append()
+        self._snapshot_id = producer.snapshot_id
         marks = edit.marks(producer.snapshot_id)
         producer.snapshot_properties = {**edit.carried, **edit.notes, **marks}
         for file in edit.removed:
@@ -257,6 +259,10 @@ class _Change:
             AssertCurrentSchemaId.model_validate({"current-schema-id": metadata.current_schema_id}),
             AssertDefaultSpecId.model_validate({"default-spec-id": metadata.default_spec_id}),
         )
+
+    def asked(self) -> Try:
+        """What `commit` asks for, to recognise it by if nobody answers."""
+        return Try(self._base, self._requirements(), self._snapshot_id)
 
     def discard(self) -> None:
         """Delete the manifests of a change that certainly did not happen."""

@@ -28,7 +28,7 @@ from dativo_engine.commits.fence import Landed, Place, land
 from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
 from dativo_engine.commits.points import Point, reach
 from dativo_engine.commits.publication import Part, Publication, open_publication
-from dativo_engine.commits.stamp import standing
+from dativo_engine.commits.stamp import known
 from dativo_engine.commits.stamps import codec
 from dativo_engine.commits.target import Run, Target, look
 from dativo_engine.errors import CommitConflictError, CommitStateUnknownError, DativoError, FatalError
@@ -328,8 +328,9 @@ class IcebergCommitter:
         return self._result(name, Landed(table.metadata, table.metadata_location, found=True), ())
 
     def _result(self, name: TableName, landed: Landed, files: Sequence[StagedFile]) -> CommitResult:
-        stamp = self._run.codec.decode(standing(landed.metadata)[self._run.codec.key])
-        found: CommitStatus = "already_committed" if stamp.run_id == self._run.run_id else "unchanged"
+        stamp = self._run.codec.decode(known(landed.metadata, landed.snapshot_id)[self._run.codec.key])
+        ours = landed.earlier is not None or stamp.run_id == self._run.run_id
+        found: CommitStatus = "already_committed" if ours else "unchanged"
         return CommitResult(
             table=name,
             status=found if landed.found else "committed",

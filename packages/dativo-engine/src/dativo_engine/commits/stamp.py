@@ -46,6 +46,13 @@ def standing(metadata: TableMetadata) -> dict[str, str]:
     return {key: text for key, text in properties.items() if _snapshot_id(text) not in snapshots}
 
 
+def known(metadata: TableMetadata, snapshot_id: int | None) -> dict[str, str]:
+    """Those that stand, and of jobs that have none the one that came with a snapshot: it was rolled back since."""
+    snapshot = None if snapshot_id is None else metadata.snapshot_by_id(snapshot_id)
+    summary = None if snapshot is None else snapshot.summary
+    return {**_stamps({} if summary is None else summary.additional_properties), **standing(metadata)}
+
+
 def outdated(metadata: TableMetadata, *, without: Collection[int]) -> list[str]:
     """The properties with stamps that were rolled back and would pass for standing once these snapshots are gone."""
     stands = standing(metadata)

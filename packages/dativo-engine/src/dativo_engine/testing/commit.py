@@ -192,6 +192,23 @@ class CommitConformance:
         assert world.rows() == ([(2, "b")] if mode == "replace" else [(1, "a"), (2, "b")])
         assert world.cursor(job) == 2
 
+    @must("C-14")
+    @pytest.mark.parametrize("mode", ["append", "merge", "replace"])
+    @pytest.mark.parametrize("before", [[(1, "a")], []], ids=["table", "no table"])
+    def test_a_lost_answer_doubles_nothing_and_loses_nothing_also_when_the_next_run_was_faster(
+        self, world: CommitWorld, mode: Mode, before: Sequence[Row]
+    ) -> None:
+        job = world.job(mode=mode)
+        if before:
+            load(world, job, "r1", before, at=1)
+        lost = LostAnswers(after=1, meanwhile=lambda: load(world, job, "r3", [(3, "c")], at=3))
+        unlucky = CommitRun(world, job, "r2", lost=lost)
+        unlucky.stage([(2, "b")])
+        assert unlucky.publish(at=2)[ORDERS].status in ("committed", "already_committed")
+        unlucky.committer.abandon()
+        assert world.rows() == ([(3, "c")] if mode == "replace" else [*before, (2, "b"), (3, "c")])
+        assert (world.cursor(job), world.leftovers()) == (3, [])
+
     @must("C-15")
     def test_a_second_attempt_of_a_run_that_landed_lands_nothing(self, world: CommitWorld) -> None:
         job = world.job()

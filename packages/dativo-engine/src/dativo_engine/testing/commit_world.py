@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, TypeAlias
@@ -43,10 +43,15 @@ _SCHEMA = SchemaObject(
 
 @dataclass(frozen=True)
 class LostAnswers:
-    """How many answers to a commit get lost: `before` times with the request, then `after` times without it."""
+    """How many answers to a commit get lost: `before` times with the request, then `after` times without it.
+
+    Attributes:
+        meanwhile: is called once, before the first answer to a commit that happened gets lost: what others do then.
+    """
 
     before: int = 0
     after: int = 0
+    meanwhile: Callable[[], object] = lambda: None
 
 
 class Silence:
@@ -201,6 +206,8 @@ def lose_answers(catalog: Catalog, lost: LostAnswers) -> Catalog:
             raise CommitStateUnknownException
         answer = commit(table, requirements, updates)
         if left[1]:
+            if left[1] == lost.after:
+                lost.meanwhile()
             left[1] -= 1
             raise CommitStateUnknownException
         return answer
