@@ -28,7 +28,7 @@ def show_results(screen: Screen, results: Sequence[RunResult]) -> None:
     """A short summary; the last line of a failure is its cause."""
     for result in results:
         screen.line(f"{result.job}: {result.status}", STYLES[result.status])
-        if result.status != "failed":
+        if result.status != "failed" or any(table.status == "committed" for table in result.tables):
             _show_tables(screen, result)
     for result in results:
         if result.status == "failed":
@@ -75,6 +75,8 @@ def _show_tables(screen: Screen, result: RunResult) -> None:
             screen.line(f"  {table.table}: nothing new, unchanged")
         elif table.status == "not_committed":
             screen.line(f"  {table.table}: nothing was written")
+        elif table.status == "unknown":
+            screen.line(f"  {table.table}: whether it was committed is not known; the next run settles it")
         else:
             screen.line(
                 f"  {table.table}: {counted(table.rows, 'row')} in {counted(table.files, 'file')}, "

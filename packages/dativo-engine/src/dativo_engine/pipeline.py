@@ -11,7 +11,7 @@ Nothing is visible in any table before `publish`; whatever goes wrong before it 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -62,6 +62,7 @@ class Attempt:
     Attributes:
         job: as this run was asked to do it, its secrets resolved.
         replay: the runs whose rejected rows it reads instead of the source, empty: all; None: it reads the source.
+        publishing: given the outcome before the first table is changed: what it then holds is what is visible.
     """
 
     job: ResolvedJob
@@ -76,6 +77,7 @@ class Attempt:
     progress: Progress
     stop: Stop
     versions: Mapping[str, str]
+    publishing: Callable[[Outcome], None]
 
     @property
     def strict(self) -> bool:
@@ -85,7 +87,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one attempt did. `results` is empty for a dry run."""
+    """What one attempt did, or did so far.
+
+    Attributes:
+        results: of the tables in which that is visible; empty for a dry run.
+    """
 
     reports: Mapping[str, Report]
     rejected: Mapping[str, int]
@@ -111,6 +117,7 @@ def load(attempt: Attempt, tally: Tally) -> Outcome:
 
 def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     job, events = attempt.job, attempt.events
+    results: dict[TableName, CommitResult] = {}
     replay = None if attempt.replay is None else open_replay(job, attempt.replay)
     committer = open_committer(
         job,
@@ -120,6 +127,7 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
         replays=replay.runs if replay is not None else (),
         # At publish the source and the enforcers hold nothing any more.
         memory_bytes=attempt.budget.writers + attempt.budget.source,
+        settled=lambda result: results.update({result.table: result}),
     )
     undo.callback(committer.abandon)
     stamps = committer.last()
@@ -140,9 +148,9 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     late, reports = _settle(lanes, stored, committer, tally, incremental=job.incremental is not None)
     _judge(attempt, lanes, reports)
 
-    rejected = {name: lane.rejected for name, lane in lanes.items()}
+    outcome = Outcome(reports, {name: lane.rejected for name, lane in lanes.items()}, results)
     if attempt.dry_run:
-        return Outcome(reports, rejected, {})
+        return outcome
     new = _stamps(attempt, plan, lanes, stamps)
     # A library may have swallowed what a signal raised in it.
     attempt.stop.go_on()
@@ -150,7 +158,8 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
         # From here on the committer alone knows which files a table may refer to.
         writers.pop_all()
         try:
-            results = committer.publish(new, late)
+            attempt.publishing(outcome)
+            committer.publish(new, late)
         except CommitStateUnknownError:
             # The files may be a table's by now; the next run sees whether it goes on from them.
             undo.pop_all().callback(committer.abandon)
@@ -158,7 +167,7 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
         undo.pop_all()
         resume.drop()
         _close(plan, {name: cursor for stamp in new.values() for name, cursor in stamp.cursors.items()}, events)
-    return Outcome(reports, rejected, results)
+    return outcome
 
 
 def source_settings(job: ResolvedJob, *, memory_bytes: int) -> SourceSettings:

@@ -11,6 +11,7 @@ from dativo_config.models.contract import JsonValue
 from dativo_engine.interfaces import Stamp
 
 Status = Literal["success", "partial", "failed"]
+TableStatus = Literal["committed", "unchanged", "already_committed", "not_committed", "unknown"]
 EXIT_CODES: Mapping[Status, int] = {"success": 0, "partial": 1, "failed": 2}
 
 
@@ -82,7 +83,8 @@ class TableResult:
 
     Attributes:
         status: committed; unchanged (neither rows nor cursor moved); already_committed (a lost answer, found again);
-            not_committed (the run failed, or was a dry run).
+            not_committed (the run failed, or was a dry run); unknown (the answer to a commit was lost, and what became
+            of it can't be seen: the next run settles it).
         read: rows of the stream; `rows` are those that the commit added to the table.
         size: bytes of the data files added.
         stamp: the job's stamp as it stands in the table.
@@ -90,7 +92,7 @@ class TableResult:
 
     table: str
     stream: str
-    status: Literal["committed", "unchanged", "already_committed", "not_committed"]
+    status: TableStatus
     read: int = 0
     rows: int = 0
     rejected: int = 0
@@ -108,6 +110,7 @@ class RunResult:
     """How one run of one job ended.
 
     Attributes:
+        tables: empty where a run failed before it published anything.
         error: one line without secrets; empty where there was none.
         rules: every rule of the contract that was judged, with its stream: the fields of `RuleResult`.
         stopped: a signal ended it, so that no other job should be started.

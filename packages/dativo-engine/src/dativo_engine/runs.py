@@ -24,7 +24,14 @@ from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_
 from dativo_config.wording import counted
 
 from dativo_engine.asked import as_asked
-from dativo_engine.errors import CommitConflictError, ContractError, DativoError, FatalError, RunStoppedError
+from dativo_engine.errors import (
+    CommitConflictError,
+    CommitStateUnknownError,
+    ContractError,
+    DativoError,
+    FatalError,
+    RunStoppedError,
+)
 from dativo_engine.events import EventLog
 from dativo_engine.lease import hold_slot
 from dativo_engine.memory import budget
@@ -35,6 +42,7 @@ from dativo_engine.results import (
     RunResult,
     Status,
     TableResult,
+    TableStatus,
     Tally,
     describe_stamp,
 )
@@ -103,7 +111,7 @@ class _Run:
         self._attempt = only_attempt or 1
         self._retry_in: float | None = None
         self._reached = False
-        # What is committed, also if publishing it on fails.
+        # What is committed, also if the commit of a later table fails, or publishing it on.
         self._landed: Outcome | None = None
         self._tally = Tally()
         self._began = time.monotonic()
@@ -198,7 +206,6 @@ class _Run:
                 self._stop.go_on()
                 self._events.emit("replanning", f"Planning again: {error}", level="WARNING", conflicts=replan + 1)
             else:
-                self._landed = outcome
                 self._publish_on(outcome)
                 return outcome
         raise AssertionError
@@ -221,7 +228,11 @@ class _Run:
                 progress=self._progress,
                 stop=self._stop,
                 versions={"dativo-engine": version("dativo-engine")},
+                publishing=self._publishing,
             )
+
+    def _publishing(self, outcome: Outcome) -> None:
+        self._landed = outcome
 
     def _publish_on(self, outcome: Outcome) -> None:
         if self._job.target.publish is None or self._options.dry_run:
@@ -238,10 +249,10 @@ class _Run:
     def _succeeded(self, outcome: Outcome) -> RunResult:
         return self._told(outcome, self._status(outcome))
 
-    def _told(self, outcome: Outcome, status: Status) -> RunResult:
+    def _told(self, outcome: Outcome, status: Status, *, others: TableStatus = "not_committed") -> RunResult:
         return replace(
             self._result(status),
-            tables=tuple(_table_results(self._job, outcome)),
+            tables=tuple(_table_results(self._job, outcome, others)),
             rules=self._rules(outcome.reports),
         )
 
@@ -257,7 +268,9 @@ class _Run:
         code = error.code if isinstance(error, DativoError) else DativoError.code
         line = self._events.redactor(" ".join(described.split()))
         rules = self._rules(error.reports) if isinstance(error, ContractError) else ()
-        failed = self._result("failed") if self._landed is None else self._told(self._landed, "failed")
+        others: TableStatus = "unknown" if isinstance(error, CommitStateUnknownError) else "not_committed"
+        outcome = self._landed
+        failed = self._result("failed") if outcome is None else self._told(outcome, "failed", others=others)
         rules = rules or failed.rules
         return replace(failed, rules=rules, error=line, error_code=code, retry_in=self._retry_in, cause=error)
 
@@ -319,13 +332,13 @@ class _Run:
             )
 
 
-def _table_results(job: ResolvedJob, outcome: Outcome) -> Iterable[TableResult]:
+def _table_results(job: ResolvedJob, outcome: Outcome, others: TableStatus) -> Iterable[TableResult]:
     for stream in job.streams:
         rejected, read = outcome.rejected[stream.name], outcome.reports[stream.name].read
         result = outcome.results.get(stream.table)
         quarantine = str(stream.table.quarantine) if rejected else ""
         if result is None:
-            yield TableResult(str(stream.table), stream.name, "not_committed", read=read, rejected=rejected)
+            yield TableResult(str(stream.table), stream.name, others, read=read, rejected=rejected)
             continue
         yield TableResult(
             table=str(stream.table),

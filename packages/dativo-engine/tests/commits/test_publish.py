@@ -82,6 +82,24 @@ def test_replace_by_nothing_over_rows_fails_unless_allowed(tmp_path: Path):
     assert stored_rows(job) == []
 
 
+def test_of_two_tables_neither_is_replaced_where_one_must_not_be_emptied(tmp_path: Path):
+    customers = TableName(("acme",), "customers")
+    both = (ORDERS, customers)
+    job = make_job(tmp_path, mode="replace", tables=both)
+    first = Run(job, "r1")
+    first.stage([(1, "a")])
+    first.stage([(2, "b")], table=customers)
+    first.publish(tables=both)
+    second = Run(job, "r2")
+    second.stage([(3, "c")])
+    second.reject(["bad"])
+    with pytest.raises(FatalError, match=r"acme\.customers.*allow_empty"):
+        second.publish(tables=both)
+    second.committer.abandon()
+    assert (stored_rows(job), stored_rows(job, customers)) == ([(1, "a")], [(2, "b")])
+    assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 2
+
+
 def test_abandon_deletes_what_was_staged_and_may_be_called_twice(job: ResolvedJob):
     run = Run(job, "r1")
     run.stage([(1, "a")])

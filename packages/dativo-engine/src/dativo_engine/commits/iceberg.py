@@ -10,7 +10,7 @@ What a run may do to a table is in `target`, how it is made visible in `fence`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -48,6 +48,7 @@ def open_committer(
     events: Events,
     replays: Sequence[str] = (),
     memory_bytes: int = DEFAULT_MEMORY,
+    settled: Callable[[CommitResult], None] = lambda _: None,
 ) -> Committer:
     """The committer of one attempt of a run.
 
@@ -55,6 +56,7 @@ def open_committer(
         replays: runs in quarantine (`RejectedRun.name`) whose rows this run takes over: from its commit on they are no
             longer in quarantine.
         memory_bytes: what a merge may take.
+        settled: told of each table once what the run did to it is visible, also if `publish` fails at a later one.
 
     Raises:
         FatalError: the job's catalogue can't be opened.
@@ -67,6 +69,7 @@ def open_committer(
         events=events,
         replays=replays,
         memory_bytes=memory_bytes,
+        settled=settled,
     )
 
 
@@ -83,11 +86,13 @@ class IcebergCommitter:
         events: Events,
         replays: Sequence[str] = (),
         memory_bytes: int = DEFAULT_MEMORY,
+        settled: Callable[[CommitResult], None] = lambda _: None,
     ) -> None:
         catalog = publication.catalog
         self._publication = publication
         self._run = Run(job, catalog, codec(job, catalog), run_id, attempt, frozenset(replays), memory_bytes)
         self._events = events
+        self._settled = settled
         self._storage = storage_of(self._run.codec.io)
         self._folder = job.tenant.staged_folder(job.name)
         self._journal = Journal(self._folder, run_id=run_id, attempt=attempt)
@@ -163,10 +168,21 @@ class IcebergCommitter:
             self._journal.add(self._target(name).layout().location)
             self._drop_late(self._target(name), late)
         self._quarantined = {name for name in due if self._target(name.quarantine).staged}
+        # What has to be refused is refused before anything is visible, as far as it shows already.
+        for name in due:
+            self._check_allowed(name, new[name])
         results: dict[TableName, CommitResult] = {}
 
-        def settle(name: TableName, landed: Landed | None) -> None:
-            results[name] = self._settle(name, new[name], landed)
+        def settle(name: TableName, result: CommitResult) -> None:
+            results[name] = result
+            self._settled(result)
+
+        for name in new:
+            if name not in due:
+                settle(name, self._found(name))
+
+        def show(name: TableName, landed: Landed | None) -> None:
+            settle(name, self._settle(name, new[name], landed))
 
         quarantines = [
             Part(
@@ -179,12 +195,17 @@ class IcebergCommitter:
         ]
         points: list[Point] = ["after_quarantine", *repeat("between_tables", len(due))]
         tables = [
-            Part(name, partial(self._land, name, new[name], after), self._target(name).audit, partial(settle, name))
+            Part(name, partial(self._land, name, new[name], after), self._target(name).audit, partial(show, name))
             for name, after in zip(due, points, strict=False)
         ]
         reach("before_quarantine")
         self._publication.publish([*quarantines, *tables])
-        return {name: results[name] if name in due else self._found(name) for name in new}
+        return {name: results[name] for name in new}
+
+    def _check_allowed(self, name: TableName, stamp: Stamp) -> None:
+        target = self._target(name)
+        if target.moves(self._with_quarantine(target, stamp)):
+            target.check_allowed(target.base)
 
     def _clear_what_waited(self) -> None:
         """Delete what earlier runs left, and could have become visible until this run did."""
@@ -275,7 +296,7 @@ class IcebergCommitter:
     def _land(self, name: TableName, stamp: Stamp, after: Point, catalog: Catalog) -> Landed | None:
         reach(after)
         target = self._target(name)
-        stamp = replace(stamp, quarantine=self._shown(target))
+        stamp = self._with_quarantine(target, stamp)
         if not target.moves(stamp):
             return None
         place = replace(target.place, catalog=catalog)
@@ -310,12 +331,12 @@ class IcebergCommitter:
             message = f"{target.name}: files of no more use stay until the next run: {error}"
             self._events.emit("leftovers_kept", message, level="WARNING", table=str(target.name), error=str(error))
 
-    def _shown(self, target: Target) -> tuple[str, ...]:
-        """The runs whose rejected rows are shown once this one is committed."""
+    def _with_quarantine(self, target: Target, stamp: Stamp) -> Stamp:
+        """The stamp, naming the runs whose rejected rows are shown once this one is committed."""
         # What replaced runs rejected goes with what they accepted: the new rows were read in their place.
         shown = () if target.before is None or self._run.mode == "replace" else target.before.quarantine
         own = (quarantine.run_name(self._run.run_id, self._run.attempt),) if target.name in self._quarantined else ()
-        return (*(run for run in shown if run not in self._run.replays), *own)
+        return replace(stamp, quarantine=(*(run for run in shown if run not in self._run.replays), *own))
 
     def _found(self, name: TableName) -> CommitResult:
         """What an earlier attempt of this run did to the table; what this one staged for it is deleted."""

@@ -183,6 +183,7 @@ class Target:
         if table is not None:
             check_unmoved(self.name, self.base.metadata if self.base else self.metadata, table.metadata)
             self._check_keys(table)
+        self.check_allowed(table)
         added, removed = self._merge(table) if self.merges else (list(self.staged.values()), self._removed(table))
         if not (added or removed or self.step.updates) and not self._moves_cursor(stamp):
             return None
@@ -259,10 +260,14 @@ class Target:
         self.merged = self.merging.onto(table)
         return list(self.merged.added), list(self.merged.removed)
 
-    def _removed(self, table: Table | None) -> list[DataFile]:
-        """The stored files that give way in replace: all of them."""
+    def check_allowed(self, table: Table | None) -> None:
+        """That the run may take away from the table what it would.
+
+        Raises:
+            FatalError: it would empty the table or drop another job's rows, and nobody allowed that.
+        """
         if table is None or self.run.mode != "replace":
-            return []
+            return
         rows = stored_rows(table.metadata)
         if rows and not self.staged and not self.run.job.target.allow_empty:
             message = (
@@ -271,6 +276,11 @@ class Target:
             )
             raise FatalError(message)
         self._check_alone(table)
+
+    def _removed(self, table: Table | None) -> list[DataFile]:
+        """The stored files that give way in replace: all of them."""
+        if table is None or self.run.mode != "replace":
+            return []
         return [entry.data_file for entry in live_entries(table)]
 
     def _check_alone(self, table: Table) -> None:
