@@ -11,12 +11,13 @@ from typing import cast
 import pyarrow as pa
 import pytest
 from commit_child import CONFLICT, Task, start
-from commit_support import ORDERS, Run, cursor_of, load, make_job, stored, stored_rows
+from commit_support import ORDERS, Events, Run, cursor_of, load, make_job, stored, stored_rows
 from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.database import DatabaseCatalog
 from dativo_engine.errors import AuthenticationError, CommitConflictError, CommitStateUnknownError
+from dativo_engine.maintenance.rollback import roll_back
 from dativo_engine.storage.fileio import StorageFile
 from dativo_engine.storage.local import LocalFiles
 from pyiceberg.exceptions import CommitStateUnknownException
@@ -81,6 +82,36 @@ def test_keys_that_another_engine_added_meanwhile_send_the_run_back_to_plan(keye
     with pytest.raises(CommitConflictError, match="same keys"):
         run.publish(at=2)
     run.committer.abandon()
+
+
+def test_keys_that_came_back_by_a_roll_forward_meanwhile_send_the_run_back_to_plan(tmp_path: Path):
+    job, other = make_job(tmp_path, keyed=True), make_job(tmp_path, name="other", keyed=True)
+    load(job, "r1", [(1, "a")], at=1)
+    before = stored(job).metadata.current_snapshot_id
+    load(other, "r2", [(2, "b")], at=1)
+    after = stored(job).metadata.current_snapshot_id
+    assert before is not None
+    assert after is not None
+    roll_back(job, ORDERS, before, present=after, events=Events())
+    run = staged(job, "r3", [(2, "again")])
+    roll_back(job, ORDERS, after, present=before, events=Events())
+    with pytest.raises(CommitConflictError, match="same keys"):
+        run.publish(at=2)
+    run.committer.abandon()
+    assert stored_rows(job) == [(1, "a"), (2, "b")]
+
+
+def test_keys_that_were_there_and_came_to_lie_in_another_manifest_do_not(keyed_job: ResolvedJob):
+    load(keyed_job, "r1", [(1, "a"), (5, "e")], at=1)
+    run = staged(keyed_job, "r2", [(1, "late"), (2, "b")])
+    schema = pa.schema([pa.field("id", pa.int64(), nullable=False)])
+    table = stored(keyed_job)
+    with table.transaction() as merging:
+        merging.set_properties({"commit.manifest.min-count-to-merge": "1"})
+        merging.append(pa.table({"id": [7]}, schema=schema))
+    assert len(stored(keyed_job).inspect.manifests()) == 1
+    run.publish(at=2)
+    assert [row[0] for row in stored_rows(keyed_job)] == [1, 2, 5, 7]
 
 
 def test_other_keys_that_were_added_meanwhile_do_not(keyed_job: ResolvedJob):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent, ManifestEntry
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent, ManifestEntry, ManifestFile
 from pyiceberg.partitioning import PartitionSpec
-from pyiceberg.table import Table
+from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV1
 from pyiceberg.typedef import Record
 
@@ -41,18 +42,46 @@ def to_data_file(staged: StagedFile, spec: PartitionSpec) -> DataFile:
     return file
 
 
-def live_entries(table: Table, *, after: int = -1) -> Iterator[ManifestEntry]:
-    """The current snapshot's data files that came with a sequence number greater than `after`."""
+def live_entries(table: Table) -> Iterator[ManifestEntry]:
+    """The current snapshot's data files."""
+    yield from _entries(_manifests(table, ManifestContent.DATA).values(), table.io)
+
+
+def came_since(table: Table, base: Table | None) -> list[FileScanTask]:
+    """The data files whose rows may be ones that the base did not show.
+
+    By name, not by sequence number: what is rolled forward to comes back with its old one.
+    """
+    old, new = _both(base, table, ManifestContent.DELETES)
+    if old.keys() - new.keys():
+        return list(table.scan().plan_files())  # deletes were taken back, or rewritten: any row may be back
+    old, new = _both(base, table, ManifestContent.DATA)
+    before = {entry.data_file.file_path for entry in _entries(_without(old, new), table.io)}
+    came = (entry.data_file for entry in _entries(_without(new, old), table.io))
+    return [FileScanTask(file) for file in came if file.file_path not in before]
+
+
+Manifests: TypeAlias = dict[str, ManifestFile]
+"""By their paths."""
+
+
+def _both(base: Table | None, table: Table, content: ManifestContent) -> tuple[Manifests, Manifests]:
+    return {} if base is None else _manifests(base, content), _manifests(table, content)
+
+
+def _manifests(table: Table, content: ManifestContent) -> Manifests:
     snapshot = table.metadata.current_snapshot()
-    if snapshot is None:
-        return
-    for manifest in snapshot.manifests(table.io):
-        # A manifest is as new as its newest file.
-        if manifest.content is not ManifestContent.DATA or manifest.sequence_number <= after:
-            continue
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-            if (entry.sequence_number or 0) > after:
-                yield entry
+    manifests = [] if snapshot is None else snapshot.manifests(table.io)
+    return {manifest.manifest_path: manifest for manifest in manifests if manifest.content is content}
+
+
+def _without(manifests: Manifests, others: Manifests) -> Iterator[ManifestFile]:
+    return (manifest for path, manifest in manifests.items() if path not in others)
+
+
+def _entries(manifests: Iterable[ManifestFile], io: FileIO) -> Iterator[ManifestEntry]:
+    for manifest in manifests:
+        yield from manifest.fetch_manifest_entry(io, discard_deleted=True)
 
 
 def referenced_paths(metadata: TableMetadata, io: FileIO) -> set[str]:

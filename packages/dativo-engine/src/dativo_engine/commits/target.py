@@ -17,11 +17,11 @@ from dativo_config.wording import counted
 from pyiceberg.catalog import Catalog
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
-from pyiceberg.table import FileScanTask, Table
+from pyiceberg.table import Table
 
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.audit import Audit
-from dativo_engine.commits.data_files import last_sequence_number, live_entries, stored_rows, to_data_file
+from dativo_engine.commits.data_files import came_since, live_entries, stored_rows, to_data_file
 from dativo_engine.commits.fence import Edit, Landed, Place
 from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.layout import Step, Wanted, check_unmoved, layout_of, next_step, wanted
@@ -297,11 +297,10 @@ class Target:
 
     def _check_keys(self, table: Table) -> None:
         """That no file which came since the run was planned holds one of its keys."""
-        planned = -1 if self.base is None else last_sequence_number(self.base.metadata)
-        if not self.keys or last_sequence_number(table.metadata) <= planned:
+        planned = None if self.base is None else self.base.metadata.current_snapshot_id
+        if not self.keys or table.metadata.current_snapshot_id == planned:
             return
-        since = [FileScanTask(entry.data_file) for entry in live_entries(table, after=planned)]
-        if self._key_search().held(list(self.staged.values()), since):
+        if self._key_search().held(list(self.staged.values()), came_since(table, self.base)):
             message = f"{self.name}: rows with the same keys were added during the run"
             raise CommitConflictError(message)
 
