@@ -19,6 +19,7 @@ from dativo_engine.interfaces import Cursor, Split, StagedFile, Stamp, TableLayo
 from dativo_engine.results import Tally
 
 FILE = "checkpoint"
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,22 @@ class StaleCheckpointError(Exception):
 
 
 class Checkpoints:
-    """The checkpoint of one job, a file in its `staged` folder."""
+    """The checkpoint of one job, a file in its `staged` folder: a SHA-256, and the pickle that it is of."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
     def load(self) -> Checkpoint | None:
-        """The last one saved; None if there is none, or if it was made by another version and can't be read."""
+        """The last one saved; None if there is none, if it was damaged, or if another version made it."""
         try:
-            found = pickle.loads(self._path.read_bytes())  # noqa: S301 - the tenant's own state, written by `save`
+            content = self._path.read_bytes()
         except FileNotFoundError:
             return None
+        digest, pickled = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if hashlib.sha256(pickled).digest() != digest:
+            return None
+        try:
+            found = pickle.loads(pickled)  # noqa: S301 - the tenant's own state, as `save` wrote it
         except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError, ValueError):
             return None
         return found if isinstance(found, Checkpoint) else None
@@ -104,7 +110,8 @@ class Checkpoints:
         """Keep it in the place of the last; it is on the disk when this returns."""
         # Named by the run, so that what a crash leaves of it goes with the run's other leftovers.
         draft = self._path.with_name(f"{checkpoint.run_id}.{FILE}")
-        write_durably(draft, pickle.dumps(checkpoint))
+        pickled = pickle.dumps(checkpoint)
+        write_durably(draft, hashlib.sha256(pickled).digest() + pickled)
         draft.replace(self._path)
         sync_folder(self._path.parent)
 
