@@ -97,6 +97,10 @@ class Tenant:
         """The table property that holds a job's stamp."""
         return f"dativo.stamp.{self.id}.{job}"
 
+    def settings_property(self, job: str) -> str:
+        """The table property that tells which others a job set."""
+        return f"dativo.properties.{self.id}.{job}"
+
     def owns(self, name: str) -> bool:
         """Whether a branch or the first level of a namespace lies inside this tenant's walls."""
         return name == self.id or name.startswith(f"{self.id}__")

@@ -144,6 +144,36 @@ def test_a_property_that_changes_reaches_the_existing_table(tmp_path: Path):
     assert stored(make_job(tmp_path)).properties["governance.owner"] == "ops"
 
 
+def test_a_property_that_changes_reaches_the_table_also_where_nothing_else_is_new(tmp_path: Path):
+    load(make_job(tmp_path, properties={"owner": "ops", "area": "eu"}), "r1", [(1, "a")], at=1)
+    changed = make_job(tmp_path, properties={"owner": "sales"})
+    assert load(changed, "r2", [], at=1).status == "committed"
+    assert stored(changed).properties["owner"] == "sales"
+    assert "area" not in stored(changed).properties
+    assert load(changed, "r3", [], at=1).status == "unchanged"
+    assert load(make_job(tmp_path), "r4", [], at=1).status == "committed"
+    assert "sales" not in str(stored(changed).properties)
+    assert load(make_job(tmp_path), "r5", [], at=1).status == "unchanged"
+    assert stored_rows(changed) == [(1, "a")]
+
+
+def test_a_property_that_a_job_no_longer_sets_goes_back_to_its_default_and_stays_where_another_sets_it(tmp_path: Path):
+    codec = "write.parquet.compression-codec"
+    load(make_job(tmp_path, properties={codec: "gzip", "owner": "ops"}), "r1", [(1, "a")], at=1)
+    load(make_job(tmp_path, name="other", properties={"owner": "ops"}), "r2", [(2, "b")], at=1)
+    stored(make_job(tmp_path)).transaction().set_properties({"of": "somebody"}).commit_transaction()
+    load(make_job(tmp_path), "r3", [(3, "c")], at=2)
+    properties = stored(make_job(tmp_path)).properties
+    assert (properties[codec], properties["owner"], properties["of"]) == ("zstd", "ops", "somebody")
+
+
+def test_jobs_that_want_different_things_of_a_table_do_not_commit_by_turns(tmp_path: Path):
+    jobs = [make_job(tmp_path, name=name, properties={"owner": name}) for name in ("one", "other")]
+    for number, job in enumerate(jobs, 1):
+        load(job, f"r{number}", [(number, "a")], at=1)
+    assert [load(job, f"again-{job.name}", [], at=1).status for job in jobs] == ["unchanged"] * 2
+
+
 def test_a_contract_that_no_longer_fits_the_table_is_refused_with_every_column_named(tmp_path: Path):
     load(make_job(tmp_path), "r1", [(1, "a")], at=1)
     changed = schema_object(

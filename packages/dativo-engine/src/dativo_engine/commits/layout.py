@@ -27,6 +27,7 @@ from pyiceberg.table.update import (
 from dativo_engine.catalogs import warehouse_location
 from dativo_engine.commits.evolution import COLUMN_IDS, Mode, evolve
 from dativo_engine.commits.schema import column_ids, contract_schema, partition_spec, sort_order
+from dativo_engine.commits.settings import dropped, note, noted
 from dativo_engine.errors import CommitConflictError, FatalError
 from dativo_engine.interfaces import TableLayout
 
@@ -50,6 +51,7 @@ class Wanted:
     Attributes:
         partitioning, sorting: None where the job leaves it to the table.
         column_ids: the contract's ids of columns, by which renamed ones are recognised.
+        noted_under: the property that tells which others the job set; empty where it sets none.
     """
 
     schema: Schema
@@ -58,6 +60,7 @@ class Wanted:
     properties: Mapping[str, str]
     location: str
     column_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    noted_under: str = ""
 
     def creation(self) -> TableMetadata:
         """The table as it will be created, with its first snapshot.
@@ -83,9 +86,22 @@ class Wanted:
         )
 
     def all_properties(self, schema: Schema) -> dict[str, str]:
-        """The table's properties, what later renames are recognised by among them."""
+        """The table's properties, what later renames and changes are recognised by among them."""
         numbers = {name: schema.find_field(place).field_id for place, name in self.column_ids.items()}
-        return {**self.properties, **({COLUMN_IDS: json.dumps(numbers, sort_keys=True)} if numbers else {})}
+        ids = {COLUMN_IDS: json.dumps(numbers, sort_keys=True)} if numbers else {}
+        return {**self.properties, **note(self.noted_under, self.properties), **ids}
+
+    def sets_anew(self, stored: Mapping[str, str]) -> bool:
+        """Whether the job asks for other properties than when it last committed."""
+        return noted(stored, self.noted_under) != dict(self.properties)
+
+    def changed_properties(self, stored: Mapping[str, str], schema: Schema) -> tuple[dict[str, str], list[str]]:
+        """What is to be set in a table that has these, and what is to go."""
+        gone = dropped(stored, self.noted_under, self.properties)
+        defaults = {name: text for name, text in DEFAULT_PROPERTIES.items() if name in gone}
+        due = {**defaults, **self.all_properties(schema)}
+        changed = {name: text for name, text in due.items() if stored.get(name) != text}
+        return changed, sorted(gone - defaults.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +135,7 @@ def wanted(job: ResolvedJob, stream: ResolvedStream) -> Wanted:
         properties=job.target.properties,
         location=table_location(job, stream.table),
         column_ids=column_ids(stream.schema),
+        noted_under=job.tenant.settings_property(job.name),
     )
 
 

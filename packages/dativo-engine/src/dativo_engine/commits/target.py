@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -157,7 +157,7 @@ class Target:
 
     def moves(self, stamp: Stamp) -> bool:
         """Whether the run changes anything in the table, were it only the job's cursor."""
-        if self.staged or self.before is None or self.step.updates:
+        if self.staged or self.before is None or self.step.updates or self._sets_anew(self.base):
             return True
         replaces = self.run.mode == "replace" and self.base is not None and stored_rows(self.base.metadata) > 0
         return replaces or self._moves_cursor(stamp)
@@ -165,6 +165,9 @@ class Target:
     def _moves_cursor(self, stamp: Stamp) -> bool:
         before = self.before
         return before is None or stamp.cursors != before.cursors or stamp.quarantine != before.quarantine
+
+    def _sets_anew(self, table: Table | None) -> bool:
+        return table is not None and self.want.sets_anew(table.properties)
 
     def plan(self, table: Table | None, stamp: Stamp) -> Edit | None:
         """The run's change to the table as it stands; None: it is there.
@@ -185,16 +188,19 @@ class Target:
             self._check_keys(table)
         self.check_allowed(table)
         added, removed = self._merge(table) if self.merges else (list(self.staged.values()), self._removed(table))
-        if not (added or removed or self.step.updates) and not self._moves_cursor(stamp):
+        anew = self._sets_anew(table)
+        if not (added or removed or self.step.updates or anew) and not self._moves_cursor(stamp):
             return None
-        properties = self.want.all_properties(self.metadata.schema())
+        stored = {} if table is None else table.properties
+        properties, forgotten = self.want.changed_properties(stored, self.metadata.schema())
         return Edit(
             updates=() if table is None else self.step.updates,
             added=[to_data_file(file, self.metadata.spec()) for file in added],
             removed=removed,
             marks=sealed(stamp, self.run.codec),
             carried=stamps,
-            properties={} if table is None else _changed(table.properties, properties),
+            properties={} if table is None else properties,
+            forgotten=forgotten,
         )
 
     def audit(self, landed: Landed) -> None:
@@ -340,7 +346,3 @@ def _expected(run: Run, name: TableName, table: Table, mirror: Mirror) -> str | 
         message = f"{name}: job {run.job.name} loaded rows before, but its stamp is gone; go on with {remedy}"
         raise FatalError(message)
     return None  # a job that joins a table, or one whose commits were all rolled back
-
-
-def _changed(stored: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in wanted.items() if stored.get(key) != value}
