@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pyarrow import csv
 
-from tools.bench import csv_load, generate
+from tools.bench import csv_load, generate, merge
 from tools.bench.baseline import TYPES
-from tools.bench.measure import RunFailedError, measure
+from tools.bench.limits import Answer, Limit, exit_code
+from tools.bench.measure import Measurement, RunFailedError, measure
 
 
 def test_the_contract_numbers_exactly_twenty_checks() -> None:
@@ -54,3 +56,28 @@ def test_a_measurement_counts_the_memory_of_children(tmp_path: Path) -> None:
 def test_a_program_that_fails_is_not_measured(tmp_path: Path) -> None:
     with pytest.raises(RunFailedError, match="ended with 1:\nno such thing"):
         measure(["python3", "-c", "raise SystemExit('no such thing')"], folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "kept", "missed"), [("at most", 0.3, 0.301), ("under", 0.299, 0.3), ("at least", 0.3, 0.299)]
+)
+def test_a_figure_beyond_its_limit_fails_the_benchmark(
+    word: Literal["at most", "under", "at least"], kept: float, missed: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (Answer("ours / theirs", figure, Limit(word, 0.3)) for figure in (kept, missed))
+
+    assert exit_code([good, Answer("for people only", 99)]) == 0
+    assert capsys.readouterr().err == ""
+    assert exit_code([good, bad]) == 1
+    assert f"ours / theirs: {missed:g}, wanted {word} 0.3" in capsys.readouterr().err
+
+
+def test_the_report_of_the_merge_is_written_also_where_it_fails(tmp_path: Path) -> None:
+    taken = {"dativo, spread": 4.0, "spark, spread": 30.0, "pyiceberg, spread": 40.0}
+    runs = {name: [Measurement(1.0, cpu, 100 << 20, 0, "")] for name, cpu in taken.items()}
+
+    answers = merge.report(tmp_path / "report.md", runs, ["a note"], rows=10, changes=1)
+
+    assert [answer.is_missed for answer in answers] == [True, False, False]
+    assert "| dativo / Spark copy-on-write, spread, CPU | 0.13 | at most 0.12 |" in (tmp_path / "report.md").read_text()
+    assert exit_code(answers) == 1

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.bench.limits import Answer, Limit, exit_code
 from tools.bench.measure import Measurement, machine, measure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -37,8 +38,8 @@ schema_validation_mode: {validation}
 """
 
 
-def main() -> None:
-    """Generate, run, report."""
+def main() -> int:
+    """Generate, run, report. 1: a limit was missed."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=5_000_000)
     arguments.add_argument("--pairs", type=int, default=5, help="alternating runs of loop and load")
@@ -54,7 +55,7 @@ def main() -> None:
     if not given.no_large:
         bench.csv_file("large", rows=4 * given.rows)
         large.append(bench.load("large"))
-    report(bench.work, rows=given.rows, size=clean.stat().st_size, pairs=pairs, bad=bad, large=large)
+    return report(bench.work, rows=given.rows, size=clean.stat().st_size, pairs=pairs, bad=bad, large=large)
 
 
 class Bench:
@@ -109,18 +110,19 @@ def report(
     pairs: Sequence[tuple[Measurement, Measurement]],
     bad: Sequence[tuple[Measurement, Measurement]],
     large: Sequence[Measurement],
-) -> None:
-    """Write `report.json` and `report.md`, and print the latter."""
+) -> int:
+    """Write `report.json` and `report.md`, and print the latter; 1: a limit was missed."""
     loops, loads = zip(*pairs, strict=True)
     peak = max(load.rss for load in loads)
-    answers: list[tuple[str, float, str]] = [
-        ("load / bare loop, wall", _median_ratio(pairs, "wall"), "at most 1.0"),
-        ("load / bare loop, CPU", _median_ratio(pairs, "cpu"), "at most 1.0"),
-        ("0.1 % bad rows, warn / clean, wall", _median_ratio(bad, "wall"), "at most 1.5"),
-        ("peak memory, MiB", peak / 2**20, "under 1024"),
+    answers = [
+        Answer("load / bare loop, wall", _median_ratio(pairs, "wall"), Limit("at most", 1.0)),
+        Answer("load / bare loop, CPU", _median_ratio(pairs, "cpu"), Limit("at most", 1.0)),
+        Answer("0.1 % bad rows, warn / clean, wall", _median_ratio(bad, "wall"), Limit("at most", 1.5)),
+        Answer("peak memory, MiB", peak / 2**20, Limit("under", 1024)),
     ]
     if large:
-        answers.append((f"peak memory of {4 * rows:,} rows / of {rows:,}", large[0].rss / peak, "at most 1.1"))
+        question = f"peak memory of {4 * rows:,} rows / of {rows:,}"
+        answers.append(Answer(question, large[0].rss / peak, Limit("at most", 1.1)))
     lines = [
         f"# CSV to Iceberg: {rows:,} rows, 12 columns, {size / 1e6:.0f} MB, 20 checks",
         "",
@@ -128,7 +130,7 @@ def report(
         "",
         "| question | measured | wanted |",
         "|---|---|---|",
-        *(f"| {question} | {value:.2f} | {wanted} |" for question, value, wanted in answers),
+        *(answer.row for answer in answers),
         "",
         "| run | wall s (median) | CPU s (median) | peak MiB |",
         "|---|---|---|---|",
@@ -143,12 +145,13 @@ def report(
     figures = {
         "rows": rows,
         "bytes": size,
-        "answers": {question: value for question, value, _ in answers},
+        "answers": {answer.question: answer.figure for answer in answers},
         "runs": {name: [_figures(run) for run in taken] for name, taken in runs.items()},
     }
     (work / "report.md").write_text(text)
     (work / "report.json").write_text(json.dumps(figures, indent=2))
     print(f"\n{text}\n{work / 'report.md'}")
+    return exit_code(answers)
 
 
 def _median_ratio(pairs: Sequence[tuple[Measurement, Measurement]], figure: str) -> float:
@@ -166,4 +169,4 @@ def _figures(run: Measurement) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from tools.bench.limits import Answer, Limit, exit_code
 from tools.bench.measure import Measurement, RunFailedError, measure
 from tools.bench.merge_peers import DLT_LIMIT_SECONDS, PACKAGES, Peers
 
@@ -40,8 +41,8 @@ target: {{{target}, table: {table}, parquet_target_size_mb: {size}}}
 Runs = dict[str, list[Measurement]]
 
 
-def main() -> None:
-    """Generate, run, check, report."""
+def main() -> int:
+    """Generate, run, check, report. 1: a limit was missed."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=10_000_000)
     arguments.add_argument("--changes", type=int, default=100_000)
@@ -56,11 +57,13 @@ def main() -> None:
     bench.prepare(rows=given.rows, changes=given.changes)
     runs: Runs = {}
     notes: list[str] = []
+    answers: list[Answer] = []
     for step in steps(bench, runs, rounds=given.rounds, peer_rounds=given.peer_rounds):
         notes += step()
         # Some steps take minutes: what is known is written down.
-        report(given.report, runs, notes, rows=given.rows, changes=given.changes)
+        answers = report(given.report, runs, notes, rows=given.rows, changes=given.changes)
     print(f"\n{given.report.read_text()}\n{given.report}")
+    return exit_code(answers)
 
 
 def steps(bench: Bench, runs: Runs, *, rounds: int, peer_rounds: int) -> Iterator[Callable[[], list[str]]]:
@@ -180,24 +183,27 @@ class Bench:
 
 def report(
     file: Path, runs: Mapping[str, Sequence[Measurement]], notes: Sequence[str], *, rows: int, changes: int
-) -> None:
-    """Write the report, as far as the runs go."""
+) -> list[Answer]:
+    """Write the report, as far as the runs go; what it answers."""
     cpu = {name: statistics.median(run.cpu for run in taken) for name, taken in runs.items()}
     peak = max(run.rss for name, taken in runs.items() if name.startswith("dativo") for run in taken) / 2**20
-    limits = {("spark", "Spark copy-on-write"): "at most 0.12", ("pyiceberg", "PyIceberg upsert"): "at most 0.3"}
-    questions = [
+    limits = {
+        ("spark", "Spark copy-on-write"): Limit("at most", 0.12),
+        ("pyiceberg", "PyIceberg upsert"): Limit("at most", 0.3),
+    }
+    questions: list[tuple[str, str, str, Limit | None]] = [
         (f"dativo / {title}, {kind}, CPU", f"dativo, {kind}", f"{peer}, {kind}", limit)
         for kind in ("clustered", "spread")
         for (peer, title), limit in limits.items()
     ]
     first = "dativo, first load, merge", "dativo, first load, append"
-    questions.append((f"first load of {rows:,} rows, merge / append, CPU", *first, ""))
+    questions.append((f"first load of {rows:,} rows, merge / append, CPU", *first, None))
     answers = [
-        (question, cpu[one] / cpu[other], limit)
+        Answer(question, cpu[one] / cpu[other], limit)
         for question, one, other, limit in questions
         if one in cpu and other in cpu
     ]
-    answers.append(("dativo's peak memory, MiB", peak, "at most 600"))
+    answers.append(Answer("dativo's peak memory, MiB", peak, Limit("at most", 600)))
     packages = ", ".join(package for packages in PACKAGES.values() for package in packages[:1])
     where = (
         f"Written by `make bench-merge`. Python {platform.python_version()}, {os.cpu_count()} cores, "
@@ -217,7 +223,7 @@ def report(
         "",
         "| question | measured | wanted |",
         "|---|---|---|",
-        *(f"| {question} | {value:.2f} | {wanted} |" for question, value, wanted in answers),
+        *(answer.row for answer in answers),
         "",
         "| run | runs | wall s (median) | CPU s (median) | CPU s (all) | peak MiB |",
         "|---|---|---|---|---|---|",
@@ -227,6 +233,7 @@ def report(
         "",
     ]
     file.write_text("\n".join(lines))
+    return answers
 
 
 def _row(name: str, taken: Sequence[Measurement]) -> str:
@@ -248,4 +255,4 @@ def _link_data(source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,11 +16,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.bench.limits import Answer, Limit, exit_code
 from tools.bench.measure import Measurement, machine, measure
 from tools.bench.rest_double import PAGE
 from tools.bench.rest_peers import LIMITS, SIZES, Peers, complete
@@ -67,8 +68,8 @@ class Taken:
         return self.sizes[1] / self.many.wall
 
 
-def main() -> None:
-    """Serve, run, report."""
+def main() -> int:
+    """Serve, run, report. 1: a limit was missed."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--records", type=int, default=200_000, help="for the comparison")
     arguments.add_argument("--most", type=int, default=1_000_000, help="for dativo's memory")
@@ -90,8 +91,11 @@ def main() -> None:
             for name, run in chosen.items()
         }
         most = shown(f"dativo, {given.most:,}", bench.dativo(base_url(port, given.most)))
-    given.report.write_text(report(taken, most, ceiling=ceiling, records=given.records, most_records=given.most))
-    print(f"\n{given.report.read_text()}\n{given.report}")
+    answers = answers_of(taken, most, ceiling=ceiling, most_records=given.most)
+    text = report(taken, most, answers, ceiling=ceiling, records=given.records, most_records=given.most)
+    given.report.write_text(text)
+    print(f"\n{text}\n{given.report}")
+    return exit_code(answers)
 
 
 class Bench:
@@ -167,23 +171,37 @@ def ceiling_of(port: int, pages: int = 2000) -> float:
         return pages * PAGE / (time.perf_counter() - began)
 
 
-def report(taken: Mapping[str, Taken], most: Measurement, *, ceiling: float, records: int, most_records: int) -> str:
-    """The text of the page."""
+def answers_of(taken: Mapping[str, Taken], most: Measurement, *, ceiling: float, most_records: int) -> list[Answer]:
+    """What was to be found out."""
     dativo = taken["dativo"]
     answers = [
-        (
+        Answer(
             f"dativo / {name}, CPU per record",
-            f"{dativo.per_record / other.per_record:.2f}",
-            f"at most {LIMITS[name]}" if name in LIMITS else "",
+            dativo.per_record / other.per_record,
+            Limit("at most", LIMITS[name]) if name in LIMITS else None,
         )
         for name, other in taken.items()
         if name != "dativo"
     ]
     for size, run in zip(dativo.sizes, (dativo.few, dativo.many), strict=True):
-        answers.append((f"peak memory of {most_records:,} records / of {size:,}", f"{most.rss / run.rss:.2f}", "flat"))
+        question = f"peak memory of {most_records:,} records / of {size:,}"
+        answers.append(Answer(question, most.rss / run.rss, remark="flat"))
     fastest = max((it.rate for name, it in taken.items() if name.startswith("dlt")), default=0)
     if fastest:
-        answers.append(("the double's own rate / dlt's", f"{ceiling / fastest:.1f}", "at least 2"))
+        answers.append(Answer("the double's own rate / dlt's", ceiling / fastest, Limit("at least", 2)))
+    return answers
+
+
+def report(
+    taken: Mapping[str, Taken],
+    most: Measurement,
+    answers: Sequence[Answer],
+    *,
+    ceiling: float,
+    records: int,
+    most_records: int,
+) -> str:
+    """The text of the page."""
     rows = [
         (f"{name}, {size:,}", run)
         for name, it in taken.items()
@@ -207,7 +225,7 @@ def report(taken: Mapping[str, Taken], most: Measurement, *, ceiling: float, rec
         "",
         "| question | measured | wanted |",
         "|---|---|---|",
-        *(f"| {question} | {value} | {wanted} |" for question, value, wanted in answers),
+        *(answer.row for answer in answers),
         "",
         "| tool | CPU µs per record |",
         "|---|---|",
@@ -228,4 +246,4 @@ def shown(name: str, taken: Measurement) -> Measurement:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tools.bench.limits import Answer, Limit, exit_code
 from tools.bench.measure import machine, measure
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,8 +23,8 @@ ROUNDS = 9
 IMPORT_LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|\s*(\S+)")
 
 
-def main() -> None:
-    """Measure in alternation and print a report in Markdown."""
+def main() -> int:
+    """Measure in alternation and print a report in Markdown. 1: a limit was missed."""
     with tempfile.TemporaryDirectory(prefix="bench-start-") as folder:
         project = one_row_project(Path(folder))
         run = [DATIVO, "run", "--config", "jobs/demo/weather_to_iceberg.yaml"]
@@ -40,12 +41,16 @@ def main() -> None:
                 taken[name].append(measure(command, folder=project).wall)
         median = {name: statistics.median(walls) for name, walls in taken.items()}
         over = median["dativo run"] - median["import pyarrow, pyiceberg.catalog.sql"]
+        answers = [
+            Answer("`dativo run` over the imports, s", over, Limit("at most", 0.8)),
+            Answer("`dativo --help`, s", median["dativo --help"], Limit("under", 0.15)),
+        ]
         print(
             f"# Start-up, `dativo run` of one row, median of {ROUNDS}\n\n{machine()}\n\n| command | wall s |\n|---|---|"
         )
         print(*(f"| `{name}` | {wall:.3f} |" for name, wall in median.items()), sep="\n")
-        print(f"\n`dativo run` over the imports: {over:.2f} s (wanted: at most 0.8)")
-        print(f"`dativo --help`: {median['dativo --help']:.3f} s (wanted: under 0.15)\n")
+        print("\n| question | measured | wanted |\n|---|---|---|")
+        print(*(answer.row for answer in answers), sep="\n", end="\n\n")
         shutil.rmtree(project / "state", ignore_errors=True)
         for name, command in (("dativo --help", [DATIVO, "--help"]), ("dativo run", run)):
             print(f"## What `{name}` imports\n\n| ms, itself | ms, with what it imports | module |\n|---|---|---|")
@@ -54,6 +59,7 @@ def main() -> None:
                 sep="\n",
             )
             print()
+        return exit_code(answers)
 
 
 def one_row_project(folder: Path) -> Path:
@@ -78,4 +84,4 @@ def slowest(command: list[str], folder: Path, *, count: int = 15) -> list[tuple[
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
