@@ -17,6 +17,7 @@ class HeldFile:
 
     Attributes:
         reads: how many readers have had its first half.
+        refusals: how many readers to come are answered with 503.
     """
 
     def __init__(self, address: str, ids: Iterable[int]) -> None:
@@ -24,6 +25,7 @@ class HeldFile:
         self.address = address
         self.content = f"id,amount\n{rows}".encode()
         self.reads = 0
+        self.refusals = 0
         self._released = threading.Event()
 
     def release(self) -> None:
@@ -68,6 +70,10 @@ def serve_held_files() -> Generator[HeldFiles]:
 
         def _answer(self, *, with_body: bool) -> None:
             file = held.files[self.path]
+            if with_body and file.refusals:
+                file.refusals -= 1
+                self.send_error(503)
+                return
             self.send_response(200)
             self.send_header("Content-Length", str(len(file.content)))
             self.send_header("ETag", hashlib.sha256(file.content).hexdigest())

@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("orchestrated")]
 # Five hundred in `make test-serve`.
 QUEUED = int(os.environ.get("DATIVO_SERVE_QUEUED", "5"))
 ROWS = 5_000
-SERVED = ("acme", "umbrella", "slow")
+SERVED = ("acme", "umbrella", "slow", "flaky", "wrong")
+RETRIES = "retry_config: {max_retries: 3, initial_delay_seconds: 0.1, max_delay_seconds: 0.5}\n"
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +34,33 @@ def file(held_files: HeldFiles) -> HeldFile:
 
 
 @pytest.fixture(scope="module")
-def tenants(tmp_path_factory: pytest.TempPathFactory, file: HeldFile) -> Tenants:
-    """Two tenants with a job each, and a slow one; none due."""
+def flaky_file(held_files: HeldFiles) -> HeldFile:
+    """What the job `flaky` of acme reads: the first two readers are refused."""
+    file = held_files.add(range(ROWS))
+    file.refusals = 2
+    file.release()
+    return file
+
+
+@pytest.fixture(scope="module")
+def tenants(tmp_path_factory: pytest.TempPathFactory, file: HeldFile, flaky_file: HeldFile) -> Tenants:
+    """Two tenants with a job each, a slow one, a flaky one, and one whose rows break the contract; none due."""
     tenants = Tenants.make(tmp_path_factory.mktemp("service") / "project")
     for tenant in ("acme", "umbrella"):
         tenants.job(tenant)
         tenants.orders(tenant, range(1, 4))
     tenants.job("acme", "slow", source=file.address)
+    tenants.job("acme", "flaky", source=flaky_file.address, extra=RETRIES)
+    tenants.job("umbrella", "wrong", extra=RETRIES)
+    tenants.orders("umbrella", range(1, 4), job="wrong", amount="-1.00")
     tenants.runner(schedules("acme", "umbrella"), mode="orchestrated")
     return tenants
 
 
 def schedules(*names: str) -> list[dict[str, object]]:
-    """Those of the tenants' jobs, named for them, and of the slow one."""
-    return [*(schedule(f"jobs/{name}/orders.yaml", name) for name in names), schedule("jobs/acme/slow.yaml")]
+    """Those of the tenants' jobs, named for them, and of the others."""
+    others = ("jobs/acme/slow.yaml", "jobs/acme/flaky.yaml", "jobs/umbrella/wrong.yaml")
+    return [*(schedule(f"jobs/{name}/orders.yaml", name) for name in names), *map(schedule, others)]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +72,7 @@ def service(tenants: Tenants) -> Iterator[Service]:
 
 
 def test_it_says_what_it_serves_and_where(service: Service) -> None:
-    order = ["orchestrator_starting", *["schedule_registered"] * 3, "orchestrator_ready"]
+    order = ["orchestrator_starting", *["schedule_registered"] * len(SERVED), "orchestrator_ready"]
     assert [e["event_type"] for e in service.events if e["event_type"] in order] == order
     (ready,) = service.told("orchestrator_ready")
     assert (ready["url"], ready["health_url"]) == (service.url, service.health_url)
@@ -71,6 +85,36 @@ def test_a_run_launched_in_the_ui_loads_the_table(service: Service, tenants: Ten
 
     assert tenants.ids("acme") == [1, 2, 3]
     assert service.told("job_finished", run_id=run_id, tenant_id="acme")
+
+
+def course(service: Service, run_id: str) -> list[str]:
+    """What the service's log tells of a run's attempts, in order."""
+    told = [event["event_type"] for event in service.events if event.get("run_id") == run_id]
+    return [name for name in told if name in {"job_started", "retry_attempt", "job_finished", "job_error"}]
+
+
+def test_a_source_that_fails_twice_is_tried_again_in_the_same_run(
+    service: Service, tenants: Tenants, flaky_file: HeldFile
+) -> None:
+    run_id = service.launch("ACME__FLAKY")
+
+    service.until(lambda: service.status(run_id) == "SUCCESS", "the run's success")
+
+    assert course(service, run_id) == ["job_started", "retry_attempt", "retry_attempt", "job_finished"]
+    assert [event["attempt"] for event in service.told("job_finished", run_id=run_id)] == [3]
+    assert flaky_file.reads == 1
+    assert tenants.ids("acme", "flaky") == list(range(ROWS))
+    assert [run["status"] for run in service.runs().values() if run["job"] == "ACME__FLAKY"] == ["SUCCESS"]
+
+
+def test_rows_that_break_the_contract_are_not_tried_again(service: Service, tenants: Tenants) -> None:
+    run_id = service.launch("UMBRELLA__WRONG")
+
+    service.until(lambda: service.status(run_id) == "FAILURE", "the run's failure")
+
+    assert course(service, run_id) == ["job_started", "job_error"]
+    assert service.runs()[run_id]["dagster/will_retry"] == "false"
+    assert tenants.ids("umbrella", "wrong") == []
 
 
 def test_health_is_told_over_http_and_by_the_command(service: Service, tenants: Tenants) -> None:
