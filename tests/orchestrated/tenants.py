@@ -52,17 +52,19 @@ class Tenants:
         """`configs/runner.yaml`."""
         return self.root / "configs" / "runner.yaml"
 
-    def job(self, tenant: str, name: str = "orders", *, source: str = "", extra: str = "") -> str:
+    def job(self, tenant: str, name: str = "orders", *, source: str | Sequence[str] = "", extra: str = "") -> str:
         """Write a job that appends what is new in `source` to a table of its own name.
 
-        `source` is a folder or file, `data/<tenant>/<name>` where none is named.
+        `source` is a folder or file, or several; `data/<tenant>/<name>` where none is named.
         """
+        paths = [source or f"data/{tenant}/{name}"] if isinstance(source, str) else source
+        files = ", ".join(f"{{path: '{path}', object: orders}}" for path in paths)
         (self.root / "data" / tenant / name).mkdir(parents=True, exist_ok=True)
         file = self.root / "jobs" / tenant / f"{name}.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_text(
             f"tenant_id: {tenant}\nsource_connector: csv\nsource:\n"
-            f"  files: [{{path: '{source or f'data/{tenant}/{name}'}', object: orders}}]\n"
+            f"  files: [{files}]\n"
             "  incremental: {strategy: file_modified_time}\n"
             f"asset_path: assets/orders.yaml\ntarget: {{mode: append, table: {name}}}\n{extra}"
         )

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ VICTIMS = [
     Victim("webserver", "-m dagster_webserver"),
     Victim("code_servers_child", "-m dagster api grpc"),
 ]
+CODE_SERVER = Victim("code_server", "-m dagster code-server")
 LONG = os.environ.get("DATIVO_SERVE_LONG") == "1"  # `make test-serve`
 KILLED = VICTIMS if LONG else VICTIMS[:1]
 
@@ -101,7 +103,7 @@ def test_runs_outlive_their_code_server_and_can_be_cancelled_all_the_same(
     service.until(lambda: files["orders"].reads > 0 and files["cancelled"].reads > 0, "two runs that read")
     process = service.process_of(cancelled)
 
-    service.kill("-m dagster code-server")
+    service.kill(CODE_SERVER.part)
     service.wait_for("process_restarted", process="code_server")
     service.until(service.is_healthy, "health")
     service.cancel(cancelled)
@@ -138,3 +140,64 @@ def test_no_process_outlives_a_service_that_is_killed_and_the_next_one_goes_on(
         service.until(lambda: service.is_retried(run_id), "the end of a retry")
 
     assert tenants.ids("acme") == list(range(ROWS))
+
+
+def ticks_of(service: Service, tenant: str, status: str) -> set[str]:
+    """The runs that the tenant's schedule started, in a status."""
+    runs = service.runs().items()
+    return {run_id for run_id, run in runs if (run.get("dativo/schedule"), run["status"]) == (tenant, status)}
+
+
+def strike(service: Service, victim: Victim) -> None:
+    """Kill a process while the run of a tick goes on, and see it replaced."""
+    (run_id,) = ticks_of(service, victim.name, "STARTED")
+    restarts = len(service.told("process_restarted"))
+    if victim.name == "run":
+        os.kill(service.process_of(run_id), signal.SIGKILL)
+        service.until(lambda: service.status(run_id) == "FAILURE", "the end of the run")
+    else:
+        service.kill(victim.part)
+        service.wait_for("process_restarted", count=restarts + 1)
+        service.until(service.is_healthy, "health")
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not LONG, reason="it waits for ticks; make test-serve runs it")
+def test_each_ticks_rows_land_once_whichever_process_dies_and_ticks_go_on(
+    tmp_path: Path, held_files: HeldFiles
+) -> None:
+    """Each victim has a tenant, whose job loads every minute what came, and the first time a file that is held."""
+    victims = [*VICTIMS, CODE_SERVER]
+    tenants, held = Tenants.make(tmp_path / "project"), {victim.name: held_files.add(range(ROWS)) for victim in victims}
+    jobs = {name: tenants.job(name, source=(f"data/{name}/orders", file.address)) for name, file in held.items()}
+    schedules = [{**schedule(job, name), "cron": "* * * * *"} for name, job in jobs.items()]
+    tenants.runner(schedules, mode="orchestrated")
+    written = ROWS
+
+    def write() -> None:
+        nonlocal written
+        for name in held:
+            tenants.orders(name, range(written, written + ROWS))
+        written += ROWS
+
+    def load_what_comes(service: Service, *names: str) -> None:
+        """Until two more ticks of each tenant are over: the run of the first may have begun before the files came."""
+        write()
+        before = {name: ticks_of(service, name, "SUCCESS") for name in names}
+        for name in names:
+            more = partial(lambda name: len(ticks_of(service, name, "SUCCESS") - before[name]) >= 2, name)
+            service.until(more, f"two ticks of {name}")
+
+    write()
+    with Service(tenants) as service:
+        service.wait_for("orchestrator_ready")
+        service.until(lambda: all(file.reads > 0 for file in held.values()), "a tick of every tenant, which reads")
+        for victim in victims:
+            write()
+            strike(service, victim)
+            held[victim.name].release()
+            load_what_comes(service, victim.name)
+        load_what_comes(service, *held)
+
+    for name in held:
+        assert tenants.ids(name) == list(range(written)), name
