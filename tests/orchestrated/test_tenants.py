@@ -54,10 +54,11 @@ def test_runs_of_a_tenant_follow_each_other_whatever_starts_them(tmp_path: Path,
         for file in refunds.values():
             file.release()
 
-        end = time.monotonic() + 60 * MINUTES
+        end, thrown_in = time.monotonic() + 60 * MINUTES, list[str]()
         while time.monotonic() < end:
             time.sleep(20)
             write()
+            thrown_in += [service.launch(f"{tenant.upper()}__ORDERS") for tenant in TENANTS]
         scheduled = [run_id for run_id, run in service.runs().items() if "dativo/schedule" in run]
         if MINUTES:
             # Switched off, so that what is queued is the end of it.
@@ -66,6 +67,7 @@ def test_runs_of_a_tenant_follow_each_other_whatever_starts_them(tmp_path: Path,
         service.until(lambda: all(run["status"] in OVER for run in service.runs().values()), "the end of all runs")
         last = [service.launch(f"{tenant.upper()}__ORDERS") for tenant in TENANTS] if MINUTES else []
         service.until(lambda: all(service.status(run_id) == "SUCCESS" for run_id in last), "the last runs")
+        assert {service.status(run_id) for run_id in (*waiting, *thrown_in)} == {"SUCCESS"}
         assert by_hand.wait(timeout=60) == 0
         events = [*service.events, *events_of(told_by_hand.read_text())]
 
