@@ -90,7 +90,8 @@ bench-orchestrated: setup ## What the service adds to a run, and what 300 jobs o
 bench-image: setup ## How long the image takes to start, and what fills it; writes a part of docs/deploy.md
 	@$(BIN)/python -m tools.bench.image
 
-screenshots: setup ## The service's UI in a real browser, for docs/images; needs Chromium and Playwright
+screenshots: setup ## The service's UI in a real browser, for docs/images; needs Chromium
+	$(UV) pip install --quiet playwright
 	$(BIN)/python -m tools.screenshots
 
 clean: ## Remove what the targets above made, the demo's table included

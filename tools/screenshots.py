@@ -1,6 +1,7 @@
 """`make screenshots`: the service's UI in a real browser, two tenants, a run started by a click; writes docs/images.
 
-Needs Playwright and a Chromium: on Debian `apt install chromium`, and `uv pip install playwright`.
+Fails where a picture does not show what it is there for. Needs a Chromium (on Debian `apt install chromium`), and
+Playwright, which `make screenshots` installs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,26 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page  # pyright: ignore[reportMissingImports]
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-SIZE = {"width": 1440, "height": 900}
+WIDTH = 1440
+CRONS = {
+    "acme_orders_hourly": "0 * * * *",
+    "acme_refunds_daily": "15 2 * * *",
+    "globex_orders": "*/30 * * * *",
+}
+# What must be seen in each picture.
+GRAPH = ("acme", "globex", "orders", "refunds", "Materialized", "Failed")
+SCHEDULES = (*CRONS, "Every hour", "At 02:15 AM UTC", "Every 30 minutes")
+TABLE = (
+    "Latest check results",
+    "Orders as the shop takes them.",
+    "Number of the order.",
+    "What was paid, in euros.",
+    "decimal(12, 2)",
+)
+LOAD = ("committed", "rows_read", "rows_rejected", "bytes_written", "snapshot_id", "stamp")
+CHECKS = ("not_empty", "rows_keep_the_contract", "column amount, minimum: 3 rows not at least 0")
+EVENTS = ("job_started: ", "infra_validated: ", "commit_success: ", "metrics_complete: ", "job_finished: ")
+REASONS = ("Failure", "job_error: ", "found -5.00, expected at least 0")
 CONTRACT = {
     "apiVersion": "v3.1.0",
     "kind": "DataContract",
@@ -71,7 +91,7 @@ def main() -> None:
         with Service(tenants) as service, sync_playwright() as playwright:
             service.wait_for("orchestrator_ready")
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = browser.new_page(viewport=SIZE)
+            page = browser.new_page()
             _look(page, service)
             browser.close()
 
@@ -84,30 +104,31 @@ def _project(root: Path) -> Tenants:
     tenants.orders("acme", range(1, 51), job="refunds")
     tenants.orders("globex", range(1, 201))
     tenants.orders("globex", range(201, 204), amount="-5.00")
-    crons = ("0 * * * *", "15 2 * * *", "*/30 * * * *")
-    named = zip(jobs, ("acme_orders_hourly", "acme_refunds_daily", "globex_orders"), crons, strict=True)
-    tenants.runner([{**schedule(job, name), "cron": cron} for job, name, cron in named], mode="orchestrated")
+    named = zip(jobs, CRONS.items(), strict=True)
+    tenants.runner([{**schedule(job, name), "cron": cron} for job, (name, cron) in named], mode="orchestrated")
     return tenants
 
 
 def _look(page: Page, service: Service) -> None:
     service.launch("ACME__REFUNDS")
     failed = service.launch("GLOBEX__ORDERS")
-    page.goto(f"{service.url}/assets/acme/acme/orders?view=overview")
+    orders = f"{service.url}/assets/acme/acme/orders"
+    page.goto(f"{orders}?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
     service.until(lambda: _are_over(service, 3), "three runs")
     (clicked,) = [
         run_id for run_id, run in service.runs().items() if run["job"].endswith("ORDERS") and run_id != failed
     ]
-    orders = f"{service.url}/assets/acme/acme/orders"
-    checks = "view=checks&checkDetail=rows_keep_the_contract"
-    _shoot(page, f"{service.url}/asset-groups", "assets", then=_open_groups)
-    _shoot(page, f"{service.url}/automation", "schedules")
-    _shoot(page, f"{orders}?view=overview", "asset")
-    _shoot(page, f"{orders}?view=events", "materialization")
-    _shoot(page, f"{service.url}/assets/globex/globex/orders?{checks}", "checks")
-    _shoot(page, f"{service.url}/runs/{clicked}", "run")
-    _shoot(page, f"{service.url}/runs/{failed}", "failed-run", then=_show_reasons)
+    _shoot(page, f"{service.url}/asset-groups", "assets", shows=GRAPH, height=1200, then=_open_groups)
+    _shoot(page, f"{service.url}/automation", "schedules", shows=SCHEDULES, then=_see_all_on)
+    for tenant in ("globex", "acme"):
+        shown = (f"dativo/tenant: {tenant}", *TABLE)
+        _shoot(page, f"{service.url}/assets/{tenant}/{tenant}/orders?view=overview", "asset", shows=shown)
+    _shoot(page, f"{orders}?view=events", "materialization", shows=LOAD, height=1450)
+    checks = f"{service.url}/assets/globex/globex/orders?view=checks&checkDetail=rows_keep_the_contract"
+    _shoot(page, checks, "checks", shows=CHECKS)
+    _shoot(page, f"{service.url}/runs/{clicked}", "run", shows=EVENTS, height=1100, then=_show_the_engines)
+    _shoot(page, f"{service.url}/runs/{failed}", "failed-run", shows=REASONS, then=_show_reasons)
 
 
 def _open_groups(page: Page) -> None:
@@ -117,6 +138,21 @@ def _open_groups(page: Page) -> None:
         time.sleep(2)
     page.reload()  # which fits them all in
     page.wait_for_load_state("networkidle")
+
+
+def _see_all_on(page: Page) -> None:
+    """Every schedule's switch is on; nothing else on the page is a box with a tick."""
+    from playwright.sync_api import expect  # pyright: ignore[reportMissingImports]
+
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(len(CRONS))
+
+
+def _show_the_engines(page: Page) -> None:
+    """Of the run's events those of the engine, without Dagster's own."""
+    page.get_by_role("button", name="Levels").click()
+    page.get_by_text("event", exact=True).locator("visible=true").last.click()
+    page.keyboard.press("Escape")
+    page.mouse.move(0, 0)  # off the chart, which would show where it is
 
 
 def _show_reasons(page: Page) -> None:
@@ -130,13 +166,30 @@ def _are_over(service: Service, count: int) -> bool:
     return len(runs) == count and all(run["status"] in OVER for run in runs)
 
 
-def _shoot(page: Page, address: str, name: str, *, then: Callable[[Page], None] | None = None) -> None:
+def _shoot(
+    page: Page,
+    address: str,
+    name: str,
+    *,
+    shows: Sequence[str],
+    height: int = 900,
+    then: Callable[[Page], None] | None = None,
+) -> None:
+    """Take a picture of a page, in which each of these texts must be seen, wherever the page has it."""
+    from playwright.sync_api import expect  # pyright: ignore[reportMissingImports]
+
+    page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto(address)
     page.wait_for_load_state("networkidle")
     time.sleep(4)  # graphs are laid out after their data came
     if then is not None:
         then(page)
         time.sleep(4)
+    for text in shows:
+        found = page.get_by_text(text).locator("visible=true")
+        expect(found.first, f"{name}.png: {text}").to_be_visible(timeout=20_000)
+        for place in found.all():
+            expect(place, f"{name}.png: {text}").to_be_in_viewport(ratio=0.9)
     page.screenshot(path=IMAGES / f"{name}.png")
     print(f"wrote docs/images/{name}.png")
 
