@@ -84,7 +84,7 @@ bench-rest: setup ## Customers from a web API, by dativo, dlt and Airbyte; write
 bench-start: setup ## How long a run of one row and `dativo --help` take, and on what
 	$(BIN)/python -m tools.bench.start
 
-bench-orchestrated: setup ## What the service adds to a run, and what 300 jobs of 100 tenants cost
+bench-orchestrated: setup ## What the service adds to a run, 300 jobs of 100 tenants; writes docs/performance-orchestrated.md
 	$(BIN)/python -m tools.bench.orchestrated
 
 bench-image: setup ## How long the image takes to start, and what fills it; writes a part of docs/deploy.md

@@ -155,8 +155,12 @@ class Service:
 
     def materialize_all(self) -> str:
         """Press "Materialize all" in the asset graph."""
+        return self.launch("__ASSET_JOB", self.executable_assets())
+
+    def executable_assets(self) -> list[list[str]]:
+        """The keys of the assets that can be materialised, as the asset graph has them."""
         nodes = self.graphql(_ASSETS)["repositoryOrError"]["assetNodes"]
-        return self.launch("__ASSET_JOB", [node["assetKey"]["path"] for node in nodes if node["isExecutable"]])
+        return [node["assetKey"]["path"] for node in nodes if node["isExecutable"]]
 
     def runs(self) -> dict[str, dict[str, str]]:
         """Every run: id to job, status and tags."""
