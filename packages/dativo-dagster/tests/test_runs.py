@@ -64,6 +64,7 @@ def test_a_run_materialises_its_table_and_says_what_it_did(
     assert str(told["snapshot_id"]).isdecimal()
     assert isinstance(told["stamp"], dict)
     assert told["stamp"]["run_id"] == result.run_id
+    assert told["stamp"]["snapshot_id"] == told["snapshot_id"], "a number that JavaScript would round"
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
     assert len(result.get_asset_check_evaluations()) == 2
     events = logged(instance, result.run_id)

@@ -15,6 +15,7 @@ from dativo_dagster.wiring import Check, Wiring
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 SAMPLE = 10  # broken rules shown with their examples
+LARGEST_EXACT = 2**53 - 1
 
 Rule = Mapping[str, JsonValue]
 Metadata = dict[str, dg.MetadataValue]
@@ -102,18 +103,26 @@ def _table_metadata(wiring: Wiring, result: RunResult, tables: Sequence[TableRes
         **_run_metadata(wiring, result),
     }
     if written.snapshot_id is not None:
-        # As text: the UI's numbers lose the last digits of one so large.
         metadata["snapshot_id"] = dg.MetadataValue.text(str(written.snapshot_id))
     if written.location:
         metadata["location"] = dg.MetadataValue.text(written.location)
     if written.stamp is not None:
-        metadata["stamp"] = dg.MetadataValue.json(dict(written.stamp))
+        metadata["stamp"] = dg.MetadataValue.json({key: _exact(value) for key, value in written.stamp.items()})
     if rejected:
         streams = {table.stream for table in tables}
         metadata |= _sample([rule for rule in result.rules if rule["stream"] in streams])
         metadata["quarantine"] = dg.MetadataValue.text(written.quarantine)
         metadata["quarantine_command"] = dg.MetadataValue.text(_quarantine_command(wiring, result))
     return metadata
+
+
+def _exact(value: JsonValue) -> JsonValue:
+    """With whole numbers as text where they are so large that the UI, JavaScript, would lose their last digits."""
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_EXACT else value
 
 
 def _run_metadata(wiring: Wiring, result: RunResult) -> Metadata:
