@@ -192,3 +192,9 @@ def test_a_role_that_may_not_delete_is_told_so_and_loads(project: Project, lake:
     assert checked.exit_code == 0
     assert "objects may not be deleted" in checked.stdout
     assert run(project, lake).exit_code == 0
+    project.orders("b.csv", [(2, "y", "1.00"), ("bad", "z", "1.00")])
+    refused = run(project, lake)
+    assert refused.exit_code == 2
+    assert "forbids" not in str(refused.events[-1]["message"])
+    project.orders("b.csv", [(2, "y", "1.00")])
+    assert run(project, lake).exit_code == 0

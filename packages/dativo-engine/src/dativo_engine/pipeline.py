@@ -23,6 +23,7 @@ from dativo_config.wording import counted
 from dativo_engine.commits.changes import OP_COLUMN
 from dativo_engine.commits.checkpoint import checkpoint_key
 from dativo_engine.commits.iceberg import open_committer
+from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.replay import open_replay
 from dativo_engine.connectors import open_source
 from dativo_engine.contracts.enforce import compile_enforcer, describe
@@ -237,8 +238,13 @@ def _open_lanes(attempt: Attempt, committer: Committer, undo: ExitStack) -> dict
             takes_ops=OP_COLUMN in layouts[0].schema.column_names,
             keeps_rejected=not attempt.strict,
         )
-        undo.callback(lanes[stream.name].abort)
+        undo.callback(_abort, lanes[stream.name], attempt.events)
     return lanes
+
+
+def _abort(lane: Lane, events: Events) -> None:
+    with leftovers_told(events, f"{lane.stream.table}: files that the run did not finish"):
+        lane.abort()
 
 
 def _open_writers(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,11 +17,17 @@ from dativo_config.models.job import Mode
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.database import DatabaseCatalog
-from dativo_engine.errors import AuthenticationError, CommitConflictError, CommitStateUnknownError
+from dativo_engine.catalogs.rest_transport import CommitRateLimitError
+from dativo_engine.errors import (
+    AuthenticationError,
+    CommitConflictError,
+    CommitStateUnknownError,
+    RateLimitError,
+)
 from dativo_engine.maintenance.rollback import roll_back
 from dativo_engine.storage.fileio import StorageFile
 from dativo_engine.storage.local import LocalFiles
-from pyiceberg.exceptions import CommitStateUnknownException
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.io import OutputStream
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
@@ -277,6 +284,63 @@ def test_what_fails_after_a_lost_answer_deletes_no_file_of_a_request_that_may_st
     run.committer.abandon()
     assert len(list(job.tenant.warehouse_folder.rglob("*.parquet"))) == 2
     assert stored_rows(job) == [(1, "a"), *([(2, "b")] if after else [])]
+
+
+def test_where_the_next_try_fails_the_request_on_its_way_may_still_come(
+    job: ResolvedJob, monkeypatch: pytest.MonkeyPatch
+):
+    load(job, "r1", [(1, "a")], at=1)
+    catalog = open_catalog(job)
+    commit, on_its_way = catalog.commit_table, list[Callable[[], object]]()
+
+    def lose(
+        table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        on_its_way.append(partial(commit, table, requirements, updates))
+        monkeypatch.setattr(StorageFile, "create", full_disk)
+        raise CommitStateUnknownException
+
+    def full_disk(file: StorageFile, overwrite: bool = False) -> OutputStream:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.location)
+
+    catalog.commit_table = lose  # pyright: ignore[reportAttributeAccessIssue] - this object's only
+    run = Run(job, "r2", catalog=catalog)
+    run.stage([(2, "b")])
+    with pytest.raises(CommitStateUnknownError, match="space"):
+        run.publish(at=2)
+    run.committer.abandon()
+    monkeypatch.undo()
+    on_its_way[0]()
+    assert (stored_rows(job), cursor_of(job)) == ([(1, "a"), (2, "b")], 2)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "says"),
+    [
+        (
+            CommitFailedException("the table moved to 7"),
+            CommitConflictError,
+            "lost against other writers; .*moved to 7",
+        ),
+        (CommitRateLimitError("asked too often: slow down"), RateLimitError, "^asked too often: slow down"),
+    ],
+)
+def test_a_commit_that_is_never_made_says_what_the_catalogue_said_last(
+    job: ResolvedJob, monkeypatch: pytest.MonkeyPatch, refusal: Exception, kind: type[Exception], says: str
+):
+    def refuse(*_: object) -> CommitTableResponse:
+        raise refusal
+
+    monkeypatch.setattr("dativo_engine.commits.fence.TRIES", 3)
+    catalog = open_catalog(job)
+    catalog.commit_table = refuse  # pyright: ignore[reportAttributeAccessIssue] - this object's only
+    run = Run(job, "r1", catalog=catalog)
+    run.stage([(1, "a")])
+    with pytest.raises(kind, match=says):
+        run.publish(at=1)
+    run.committer.abandon()
+    assert run.events.count("commit_retry") == 3
+    assert not [path for path in job.tenant.warehouse_folder.rglob("*") if path.is_file()]
 
 
 def test_ten_processes_of_ten_jobs_append_to_one_table_each_row_once(tmp_path: Path):

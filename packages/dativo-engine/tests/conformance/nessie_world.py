@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
@@ -36,20 +37,16 @@ class ForgetfulNessie(NessieApi):
 
     def __init__(self, connection: NessieConnection, lost: LostAnswers) -> None:
         super().__init__(connection)
-        self._before, self._after, self._meanwhile = lost.before, lost.after, [lost.meanwhile]
+        self._lost = lost
 
     @override
     def merge(self, source: Branch, into: Branch, *, message: str, properties: Mapping[str, str]) -> tuple[Key, ...]:
-        if self._before:
-            self._before -= 1
-            raise CommitStateUnknownError
-        answer = super().merge(source, into, message=message, properties=properties)
-        if self._after:
-            if self._meanwhile:
-                self._meanwhile.pop()()
-            self._after -= 1
-            raise CommitStateUnknownError
-        return answer
+        ask = partial(super().merge, source, into, message=message, properties=properties)
+        return self._lost.ask(ask, CommitStateUnknownError)
+
+    @override
+    def unmerged(self, source: Branch, into: Branch) -> tuple[Key, ...]:
+        return self._lost.see(partial(super().unmerged, source, into))
 
 
 @dataclass(frozen=True)

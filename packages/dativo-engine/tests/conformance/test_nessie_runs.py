@@ -9,19 +9,21 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.nessie_wire import Branch
-from dativo_engine.errors import AuditError, CommitConflictError, FatalError
+from dativo_engine.catalogs.nessie_api import NessieApi
+from dativo_engine.catalogs.nessie_wire import Branch, Key
+from dativo_engine.errors import AuditError, CommitConflictError, CommitStateUnknownError, FatalError
 from dativo_engine.maintenance.maintain import maintain, survey
 from dativo_engine.maintenance.rollback import current, earlier, roll_back
 from dativo_engine.maintenance.work import Kept
 from dativo_engine.storage import Storage
 from dativo_engine.testing.commit_run import CommitRun, Task, load, run_in_child
-from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, Silence
+from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, LostAnswers, Silence
 from nessie_world import NessieWorld, nessie_world
 from typing_extensions import override
 
@@ -165,6 +167,28 @@ def test_once_the_next_run_has_merged_a_merge_of_the_killed_one_is_refused_and_n
     assert (world.rows(), world.leftovers()) == ([(1, "a"), (2, "b")], [])
     with pytest.raises(CommitConflictError, match="orders"):
         world.api.merge(Branch(reopened, left.hash), world.head, message="It came late", properties={})
+
+
+def test_a_run_whose_branch_is_gone_after_a_lost_answer_may_have_been_merged(
+    world: NessieWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.job()
+    load(world, job, "r1", [(1, "a")], at=1)
+    run = CommitRun(world, job, "r2", lost=LostAnswers(after=1))
+    run.stage([(2, "b")])
+    merge = NessieApi.merge
+
+    def merged_then_deleted(api: NessieApi, source: Branch, into: Branch, **noted: Any) -> tuple[Key, ...]:
+        answer = merge(api, source, into, **noted)
+        assert api.delete(source)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NessieApi, "merge", merged_then_deleted)
+        with pytest.raises(CommitStateUnknownError, match="not found"):
+            run.publish(at=2)
+    run.committer.abandon()
+    assert (world.rows(), world.cursor(job), world.leftovers()) == ([(1, "a"), (2, "b")], 2, [])
 
 
 def test_a_table_goes_back_with_its_cursors_and_others_stay(world: NessieWorld) -> None:

@@ -25,13 +25,14 @@ import httpx
 import msgspec
 
 from dativo_engine.catalogs import nessie_wire as wire
-from dativo_engine.catalogs.nessie_wire import Branch, Commit, Key, TableState
+from dativo_engine.catalogs.nessie_wire import Branch, Commit, Key, ReferenceGoneError, TableState
 from dativo_engine.errors import (
     AuthenticationError,
     CommitConflictError,
     CommitStateUnknownError,
     ConnectionFailedError,
     FatalError,
+    RateLimitError,
     RetryableError,
 )
 
@@ -44,13 +45,6 @@ TRIES = 5
 LONGEST_PAUSE_SECONDS = 2.0
 PAGE = 250
 AUTHOR = "dativo"
-# The server, or what stands before it, is out of order. The request may have been carried out.
-OUT_OF_ORDER = {
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-}
 
 Answer = TypeVar("Answer")
 Paged = TypeVar("Paged", bound=wire.Page)
@@ -59,8 +53,9 @@ Paged = TypeVar("Paged", bound=wire.Page)
 class NessieApi:
     """One server's branches, asked with one job's credentials.
 
-    Whatever it is asked, it raises ConnectionFailedError where the server can't be reached, RetryableError where it is
-    out of order, AuthenticationError where it refuses the token, and FatalError where it refuses the request.
+    Whatever it is asked, it raises ConnectionFailedError where the server can't be reached or is out of order,
+    RateLimitError where it is asked too often, AuthenticationError where it refuses the token, and FatalError where it
+    refuses the request.
     """
 
     def __init__(self, connection: NessieConnection) -> None:
@@ -145,6 +140,7 @@ class NessieApi:
 
         Raises:
             CommitConflictError: one of them was changed there too.
+            ReferenceGoneError: one of the branches is gone, or they share no history.
             CommitStateUnknownError: the answer was lost. `unmerged` tells, and asking again does no harm.
         """
         noted = {name: [value] for name, value in properties.items()}
@@ -156,6 +152,7 @@ class NessieApi:
 
         Raises:
             CommitConflictError: one of the tables was changed there too.
+            ReferenceGoneError: as `merge`.
         """
         for _ in _paced():
             try:
@@ -165,7 +162,11 @@ class NessieApi:
         raise self._no_answer(f"what {source.name} has and {into.name} lacks can't be asked")
 
     def history(self, branch: Branch, *, since: dt.datetime | None = None) -> Iterator[Commit]:
-        """A branch's commits, the newest first, down to a moment in the past."""
+        """A branch's commits, the newest first, down to a moment in the past.
+
+        Raises:
+            ReferenceGoneError: it was deleted.
+        """
         for page in self._pages(f"{_tree(branch.name, branch.hash)}/history", wire.Log, fetch="ALL"):
             for entry in page.log_entries:
                 if since is not None and entry.commit_meta.commit_time < since:
@@ -173,7 +174,11 @@ class NessieApi:
                 yield entry.commit
 
     def tables(self, branch: Branch) -> list[TableState]:
-        """The tables of a branch, as of the commit that it names."""
+        """The tables of a branch, as of the commit that it names.
+
+        Raises:
+            ReferenceGoneError: it was deleted.
+        """
         pages = self._pages(f"{_tree(branch.name, branch.hash)}/entries", wire.Entries, content="true")
         entries = [entry for page in pages for entry in page.entries]
         return [wire.table_state(entry.name, entry.content or {}) for entry in entries if wire.is_table(entry.content)]
@@ -209,12 +214,17 @@ class NessieApi:
     def _refuse_conflict(self, response: httpx.Response, branch: Branch) -> None:
         if response.status_code in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             message = f"branch {branch.name}: {self._reason(response)}"
-            raise CommitConflictError(message)
+            gone = response.status_code == HTTPStatus.NOT_FOUND
+            raise (ReferenceGoneError if gone else CommitConflictError)(message)
 
     def _pages(self, path: str, shape: type[Paged], **params: str) -> Iterator[Paged]:
         asked = {**params, "max-records": str(PAGE)}
         while True:
-            page = self._decode(self._ask("GET", path, params=asked), shape)
+            response = self._ask("GET", path, params=asked)
+            if response.status_code == HTTPStatus.NOT_FOUND and path != "trees":
+                message = f"{self.uri}: {self._reason(response)}"
+                raise ReferenceGoneError(message)
+            page = self._decode(response, shape)
             yield page
             if not page.has_more or page.token is None:
                 return
@@ -240,17 +250,21 @@ class NessieApi:
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 last = error
                 continue
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 last = error
             else:
-                last = RetryableError(f"HTTP {response.status_code}: {self._reason(response)}")
                 if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                    last = RateLimitError(f"{self.uri}: Nessie is asked too often: {self._reason(response)}")
                     continue
-                if response.status_code not in OUT_OF_ORDER:
+                if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                     return response
+                # Nessie, or what stands before it, is out of order. The request may have been carried out.
+                last = RetryableError(f"HTTP {response.status_code}: {self._reason(response)}")
             if method != "GET":
                 message = f"{self.uri}: the answer was lost: {_described(last)}"
                 raise CommitStateUnknownError(message) from last
+        if isinstance(last, RateLimitError):
+            raise last
         message = f"{self.uri}: Nessie does not answer: {_described(last)}; check {SETTING}.uri, and the server"
         raise ConnectionFailedError(message) from last
 
@@ -262,6 +276,9 @@ class NessieApi:
             if response.is_success:
                 return msgspec.json.decode(response.content, type=shape)
         except msgspec.MsgspecError as error:
+            if response.request.method != "GET":
+                message = f"{self.uri}: the answer was no answer of Nessie's: {error}"
+                raise CommitStateUnknownError(message) from error
             message = f"{self.uri}: what answers is no Nessie of API version 2 ({error}); check {SETTING}.uri"
             raise FatalError(message) from error
         reason = f"HTTP {response.status_code}: {self._reason(response)}"

@@ -8,10 +8,16 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from dativo_engine.errors import CommitConflictError
+
 Key: TypeAlias = tuple[str, ...]
 """A table or a namespace: the levels of the namespace, then the table."""
 
 TABLE = "ICEBERG_TABLE"
+
+
+class ReferenceGoneError(CommitConflictError):
+    """A branch or tag is not there, or not the commit that it was seen at; or two of them share no history."""
 
 
 @dataclass(frozen=True, slots=True)

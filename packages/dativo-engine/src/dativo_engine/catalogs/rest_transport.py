@@ -21,7 +21,14 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
 from dativo_engine.catalogs.rest_commits import completed
-from dativo_engine.errors import AuthenticationError, ConnectionFailedError, DativoError, FatalError, RetryableError
+from dativo_engine.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    DativoError,
+    FatalError,
+    RateLimitError,
+    RetryableError,
+)
 
 if TYPE_CHECKING:
     from dativo_engine.catalogs.rest_auth import Authorization
@@ -56,6 +63,10 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.setting}.uri: the catalogue at {self.address}"
+
+
+class CommitRateLimitError(CommitFailedException, RateLimitError):
+    """A commit was not made, and nobody else's was first: the catalogue is asked too often."""
 
 
 class Transport(HTTPAdapter):
@@ -106,7 +117,7 @@ class Transport(HTTPAdapter):
         if _is_commit(request) and status >= OUT_OF_ORDER:
             return CommitStateUnknownException(f"{self._server} failed in a commit ({status}): {said}")
         if _is_commit(request) and status == HTTPStatus.TOO_MANY_REQUESTS:
-            return CommitFailedException(f"{self._server} is asked too often: {said}")
+            return CommitRateLimitError(f"{self._server} is asked too often: {said}")
         return self._refusal_of_any(request, status, said)
 
     def _refusal_of_any(self, request: PreparedRequest, status: int, said: str) -> DativoError | None:

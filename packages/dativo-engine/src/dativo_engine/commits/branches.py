@@ -26,7 +26,7 @@ from dativo_config.tenancy import parse_run_branch
 from pyiceberg.catalog import Catalog
 
 from dativo_engine.catalogs import open_catalog
-from dativo_engine.catalogs.nessie_wire import Branch
+from dativo_engine.catalogs.nessie_wire import Branch, ReferenceGoneError
 from dativo_engine.commits.fence import LOST_ANSWERS, TRIES, Landed, Place, make_namespace, paced
 from dativo_engine.commits.points import reach
 from dativo_engine.commits.publication import Part
@@ -71,16 +71,19 @@ class Branched:
         # Made on two branches, one namespace would be two, and the second merge refused.
         for namespace in dict.fromkeys(part.table.namespace for part in parts):
             make_namespace(self.catalog, namespace)
+        refused: CommitConflictError | None = None
         for turn in paced():
             base = self._api.tenant_branch(self._job.target.branch)
             with self._run_branch(base, turn + 1) as branch:
-                if self._publish_on(branch, base, parts):
-                    return
-        message = f"branch {self._job.target.branch}: {TRIES} merges in a row lost against other writers"
-        raise CommitConflictError(message)
+                refused = self._publish_on(branch, base, parts)
+            if refused is None:
+                return
+        told = f"{TRIES} merges in a row lost against other writers; the last time: {refused}"
+        message = f"branch {self._job.target.branch}: {told}"
+        raise CommitConflictError(message) from refused
 
-    def _publish_on(self, branch: str, base: Branch, parts: Sequence[Part]) -> bool:
-        """Land the parts on a branch and merge it. False: a table moved meanwhile, and nothing was merged."""
+    def _publish_on(self, branch: str, base: Branch, parts: Sequence[Part]) -> CommitConflictError | None:
+        """Land the parts on a branch and merge it. An error: a table moved meanwhile, and nothing was merged."""
         catalog = open_catalog(self._job, branch=branch)
         landed = [part.land(catalog) for part in parts]
         tip = self._api.branch(branch)
@@ -91,12 +94,12 @@ class Branched:
             for part, state in zip(parts, landed, strict=True):
                 self._audit(part, state)
             reach("before_merge")
-            if not self._merge(tip, base):
-                return False
+            if (refused := self._merge(tip, base)) is not None:
+                return refused
             reach("after_merge")
         for part, state in zip(parts, landed, strict=True):
             part.settle(state)
-        return True
+        return None
 
     def _audit(self, part: Part, landed: Landed | None) -> None:
         if landed is not None:
@@ -122,8 +125,12 @@ class Branched:
         else:
             self._drop(name)
 
-    def _merge(self, tip: Branch, base: Branch) -> bool:
-        """Merge the run's branch. False: refused, because a table moved."""
+    def _merge(self, tip: Branch, base: Branch) -> CommitConflictError | None:
+        """Merge the run's branch. An error: refused, because a table moved.
+
+        Raises:
+            CommitStateUnknownError: an answer was lost, and nothing that came after it tells what became of the merge.
+        """
         message = f"Run {self._run_id} of job {self._job.name}"
         noted = {RUN: f"{self._job.tenant.id}/{self._job.name}/{self._run_id}/{self._attempt}"}
         lost: CommitStateUnknownError | None = None
@@ -135,24 +142,23 @@ class Branched:
                     lost = error
                     told = f"Nessie's answer to the merge of {tip.name} was lost, looking whether it happened"
                     self._events.emit("commit_answer_lost", told, level="WARNING", error=str(error))
-                    if not self._is_merged(tip, base, error):
+                    if self._api.unmerged(tip, base):
                         continue
-                return True
-        except CommitConflictError as error:
-            told = f"{base.name}: another commit was first, trying again on top of it"
-            self._events.emit("commit_retry", told, level="DEBUG", error=str(error))
-            return False
-        message = f"Nessie's answers to the merge of {tip.name} were lost, {LOST_ANSWERS} times; the last time: {lost}"
-        raise CommitStateUnknownError(message) from lost
-
-    def _is_merged(self, tip: Branch, base: Branch, lost: CommitStateUnknownError) -> bool:
-        try:
-            return not self._api.unmerged(tip, base)
-        except CommitConflictError:
-            raise
+                return None
+            reason = f"so were {LOST_ANSWERS - 1} more"
         except DativoError as error:
-            message = f"Nessie's answer to the merge of {tip.name} was lost, and it can't be asked now: {error}"
-            raise CommitStateUnknownError(message) from lost
+            # That a branch is gone is no answer: it may have been merged before.
+            refused = isinstance(error, CommitConflictError) and not isinstance(error, ReferenceGoneError)
+            if lost is not None and not refused:
+                reason = f"what came then does not tell whether it happened: {error}"
+            elif isinstance(error, CommitConflictError):
+                told = f"{base.name}: another commit was first, trying again on top of it"
+                self._events.emit("commit_retry", told, level="DEBUG", error=str(error))
+                return error
+            else:
+                raise
+        message = f"Nessie's answer to the merge of {tip.name} was lost, and {reason}; the last time: {lost}"
+        raise CommitStateUnknownError(message) from lost
 
     def forget(self, runs: Collection[str]) -> set[str]:
         """See `Publication.forget`. Branches of runs that began so long ago that none may still go on are dropped."""

@@ -46,9 +46,10 @@ from pyiceberg.table.update import (
 )
 from typing_extensions import override
 
+from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.points import reach
 from dativo_engine.commits.unanswered import Try, Unanswered
-from dativo_engine.errors import CommitConflictError, DativoError, RetryableError
+from dativo_engine.errors import CommitConflictError, DativoError, RateLimitError, RetryableError
 from dativo_engine.events import Events
 from dativo_engine.storage import storage_of
 
@@ -142,6 +143,7 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
 
     Raises:
         CommitConflictError: the plan may not be carried out any more, or others are always faster.
+        RateLimitError: the catalogue asks to be left alone for longer than a run waits.
         CommitStateUnknownError: an answer was lost, and the table does not say whether the change is in it.
     """
     unanswered = Unanswered(place.name)
@@ -151,6 +153,7 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
 
 def _land(place: Place, plan: Plan, events: Events, unanswered: Unanswered) -> Landed:
     last: tuple[Table | None, Edit | None] = None, None
+    refused: Exception | None = None
     for _ in paced():
         table = place.load()
         earlier = unanswered.landed(table)
@@ -161,13 +164,15 @@ def _land(place: Place, plan: Plan, events: Events, unanswered: Unanswered) -> L
             message = f"{place.name}: {LOST_ANSWERS} commits in a row got no answer"
             raise RetryableError(message)
         last = table, edit
-        change = _Change(place, table, edit)
+        change = _Change(place, table, edit, events)
         reach("before_commit")
         try:
             response = change.commit()
         except OVERTAKEN as error:
+            refused = error
             change.discard()
-            message = f"{place.name}: another commit was first, trying again on top of it"
+            why = "asked too often" if isinstance(error, RateLimitError) else "another commit was first"
+            message = f"{place.name}: {why}, trying again on top of what is there then"
             events.emit("commit_retry", message, level="DEBUG", table=str(place.name), error=str(error))
         except CommitStateUnknownException as error:
             unanswered.add(change.asked(), error)
@@ -175,10 +180,12 @@ def _land(place: Place, plan: Plan, events: Events, unanswered: Unanswered) -> L
             events.emit("commit_answer_lost", message, level="WARNING", table=str(place.name), error=str(error))
         else:
             reach("after_commit")
-            change.drop_old_metadata(response, events)
+            change.drop_old_metadata(response)
             return Landed(response.metadata, response.metadata_location, found=False, base=table, edit=edit)
-    message = f"{place.name}: {TRIES} commits in a row lost against other writers"
-    raise CommitConflictError(message)
+    if isinstance(refused, RateLimitError):
+        raise refused
+    message = f"{place.name}: {TRIES} commits in a row lost against other writers; the last time: {refused}"
+    raise CommitConflictError(message) from refused
 
 
 def _as_found(place: Place, table: Table | None, last: tuple[Table | None, Edit | None], earlier: int | None) -> Landed:
@@ -200,9 +207,10 @@ def paced() -> Iterator[int]:
 class _Change:
     """One try to change a table: updates on one base, and the requirements that hold only there."""
 
-    def __init__(self, place: Place, table: Table | None, edit: Edit) -> None:
+    def __init__(self, place: Place, table: Table | None, edit: Edit, events: Events) -> None:
         """Write the manifests and collect the updates."""
         self._place = place
+        self._events = events
         self._base = table
         self._same_rows = edit.snapshot == "same rows"
         self._snapshot_id: int | None = None
@@ -267,9 +275,10 @@ class _Change:
     def discard(self) -> None:
         """Delete the manifests of a change that certainly did not happen."""
         table, _, _ = _inside(self._transaction)
-        storage_of(table.io).delete(self._made)
+        with leftovers_told(self._events, f"{self._place.name}: manifests of a commit that was not made"):
+            storage_of(table.io).delete(self._made)
 
-    def drop_old_metadata(self, response: CommitTableResponse, events: Events) -> None:
+    def drop_old_metadata(self, response: CommitTableResponse) -> None:
         """Delete metadata files beyond the number that the table's properties keep.
 
         The commit is made: what can't be deleted is told, not raised.
@@ -286,7 +295,7 @@ class _Change:
                     storage_of(self._base.io).delete([entry.metadata_file])
                 except (DativoError, OSError) as error:
                     message = f"{self._place.name}: an old metadata file stays: {error}"
-                    events.emit("metadata_kept", message, level="WARNING", table=str(self._place.name))
+                    self._events.emit("metadata_kept", message, level="WARNING", table=str(self._place.name))
 
 
 def _note_new_files(transaction: Transaction) -> list[str]:

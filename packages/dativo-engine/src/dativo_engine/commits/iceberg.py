@@ -11,7 +11,6 @@ What a run may do to a table is in `target`, how it is made visible in `fence`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -26,6 +25,7 @@ from dativo_engine.commits import quarantine
 from dativo_engine.commits.checkpoint import Checkpoints
 from dativo_engine.commits.fence import Landed, Place, land
 from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
+from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.points import Point, reach
 from dativo_engine.commits.publication import Part, Publication, open_publication
 from dativo_engine.commits.stamp import known
@@ -105,6 +105,8 @@ class IcebergCommitter:
         self._unknown = False
         # Whether nothing of earlier runs waits for this one to publish.
         self._cleared = True
+        # Whether a file could not be deleted that nobody needs.
+        self._left = False
 
     def last(self) -> Mapping[TableName, Stamp | None]:
         """See `Committer.last`."""
@@ -154,8 +156,9 @@ class IcebergCommitter:
             self._unknown = True
             raise
         if not self._cleared:
-            self._clear_what_waited()
-        self._journal.close(keep=self._unknown or self._publication.left_behind)
+            with leftovers_told(self._events, "Files of runs that were killed"):
+                self._clear_leftovers()
+        self._journal.close(keep=self._unknown or self._left or self._publication.left_behind)
         reach("before_mirror")
         self._repair_mirror(results.values())
         reach("after_mirror")
@@ -207,17 +210,10 @@ class IcebergCommitter:
         if target.moves(self._with_quarantine(target, stamp)):
             target.check_allowed(target.base)
 
-    def _clear_what_waited(self) -> None:
-        """Delete what earlier runs left, and could have become visible until this run did."""
-        try:
-            self._clear_leftovers()
-        except (DativoError, OSError) as error:
-            message = f"Files of runs that were killed stay until the next run: {error}"
-            self._events.emit("leftovers_kept", message, level="WARNING", error=str(error))
-
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""
-        sweep(locations, self._publication, self._places, self._storage_at)
+        with leftovers_told(self._events, "Files of a checkpoint that nobody goes on from"):
+            sweep(locations, self._publication, self._places, self._storage_at)
 
     def abandon(self) -> None:
         """See `Committer.abandon`."""
@@ -225,12 +221,18 @@ class IcebergCommitter:
         left = True
         try:
             if not self._unknown:
-                with ExitStack() as each:  # also if one of them fails
-                    for target in self._targets.values():
-                        each.callback(target.discard)
-                left = self._journal.has_files(self._storage_at)
+                for target in self._targets.values():
+                    self._discard(target)
+                with leftovers_told(self._events, "Files that the run staged"):
+                    left = self._journal.has_files(self._storage_at)
         finally:
             self._journal.close(keep=left or self._publication.left_behind)
+
+    def _discard(self, target: Target) -> None:
+        """Delete what is staged for a table; what can't be is told, and stays for a later run to delete."""
+        with leftovers_told(self._events, f"{target.name}: files that the run staged") as cleaning:
+            target.discard()
+        self._left |= not cleaning.done
 
     @property
     def _places(self) -> list[Place]:
@@ -276,7 +278,9 @@ class IcebergCommitter:
             )
             del target.staged[path]
             target.staged |= {file.path: file for file in kept}
-            target.storage.delete([path])
+            with leftovers_told(self._events, f"{target.name}: files with rows that came too late") as cleaning:
+                target.storage.delete([path])
+            self._left |= not cleaning.done
 
     def _land_quarantine(self, name: TableName, catalog: Catalog) -> Landed | None:
         target = self._target(name.quarantine)
@@ -323,13 +327,10 @@ class IcebergCommitter:
 
     def _let_go(self, target: Target, *, certain: bool) -> None:
         """The files are the table's from here on: whatever fails now, `abandon` must not touch them."""
-        try:
+        with leftovers_told(self._events, f"{target.name}: files of no more use") as cleaning:
             # Where an answer was lost, which of two merges landed is for the next run to see.
             self._unknown |= not target.let_go(certain=certain)
-        except (DativoError, OSError) as error:
-            self._unknown = True
-            message = f"{target.name}: files of no more use stay until the next run: {error}"
-            self._events.emit("leftovers_kept", message, level="WARNING", table=str(target.name), error=str(error))
+        self._left |= not cleaning.done
 
     def _with_quarantine(self, target: Target, stamp: Stamp) -> Stamp:
         """The stamp, naming the runs whose rejected rows are shown once this one is committed."""
@@ -341,7 +342,7 @@ class IcebergCommitter:
     def _found(self, name: TableName) -> CommitResult:
         """What an earlier attempt of this run did to the table; what this one staged for it is deleted."""
         for target in (self._target(name), self._target(name.quarantine)):
-            target.discard()
+            self._discard(target)
         table = Place(self._run.catalog, name).load()
         if table is None:
             message = f"{name}: the table was dropped during the run"

@@ -21,6 +21,7 @@ from dativo_engine.catalogs.files import make_folder, sync_folder
 from dativo_engine.catalogs.locations import canonical
 from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
 from dativo_engine.commits.fence import Place
+from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.publication import Publication
 from dativo_engine.events import Events
 from dativo_engine.storage import Storage, StoredFile
@@ -90,6 +91,8 @@ def clear_leftovers(
 ) -> bool:
     """Delete the files of runs that are no more, except data files which readers of the tables may see.
 
+    What can't be deleted, as by a role that may not, is told and stays, and so does what says that it is there.
+
     Args:
         keep: locations of files that a checkpoint still needs.
 
@@ -104,22 +107,31 @@ def clear_leftovers(
                 draft.unlink(missing_ok=True)
             if leftovers.run_id in waiting:
                 continue
-            files = {
-                location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations
-            }
-            needed = {canonical(path) for path in keep} | (
-                _named(publication, places) if any(files.values()) else set[str]()
-            )
-            deleted = 0
-            for location, here in files.items():
-                orphans = [file for file in here if file.upload or canonical(file.location) not in needed]
-                storage_at(location).delete(orphans)
-                deleted += len(orphans)
-            if deleted:
-                message = f"Deleted {counted(deleted, 'file')} that run {leftovers.run_id} left behind unpublished"
-                events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=deleted)
-            leftovers.journal.unlink(missing_ok=True)
+            with leftovers_told(events, f"Files that run {leftovers.run_id} left behind"):
+                deleted = _clear(leftovers, publication, places, storage_at, keep)
+                if deleted:
+                    message = f"Deleted {counted(deleted, 'file')} that run {leftovers.run_id} left behind unpublished"
+                    events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=deleted)
+                leftovers.journal.unlink(missing_ok=True)
     return not waiting
+
+
+def _clear(
+    leftovers: Leftovers,
+    publication: Publication,
+    places: Sequence[Place],
+    storage_at: StorageAt,
+    keep: Collection[str],
+) -> int:
+    """Delete one run's files that no reader may see; answers how many."""
+    files = {location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations}
+    needed = {canonical(path) for path in keep} | (_named(publication, places) if any(files.values()) else set[str]())
+    deleted = 0
+    for location, here in files.items():
+        orphans = [file for file in here if file.upload or canonical(file.location) not in needed]
+        storage_at(location).delete(orphans)
+        deleted += len(orphans)
+    return deleted
 
 
 def sweep(locations: Collection[str], publication: Publication, places: Sequence[Place], storage_at: StorageAt) -> None:

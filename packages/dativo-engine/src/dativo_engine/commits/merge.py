@@ -13,6 +13,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,6 +28,7 @@ from pyiceberg.table import FileScanTask
 from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places, path_of
 from dativo_engine.commits.keys import bound
 from dativo_engine.commits.rows import dead_positions, read_as_stored, read_rows
+from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
 from dativo_engine.storage import storage_of
 from dativo_engine.writers.adopt import adopt, is_adoptable
@@ -101,13 +103,14 @@ class Merge:
         """Merge the changes into the table's present files; the files written are staged, not yet visible.
 
         Raises:
-            RetryableError, FatalError: the file system failed; nothing that was written is left.
+            RetryableError, FatalError: the file system failed; of what was written only what can't be deleted is left.
         """
         self._staged = []
         try:
             return self._apply(tasks)
         except BaseException:
-            self._storage.delete(file.path for file in self._staged)
+            with suppress(DativoError, OSError):  # a later run comes upon them, by the run's id in their names
+                self._storage.delete(file.path for file in self._staged)
             raise
 
     def _apply(self, tasks: Sequence[FileScanTask]) -> Merged:

@@ -100,8 +100,11 @@ class MergeStep:
 
     def discard(self) -> None:
         """Nothing landed: delete all that was written."""
-        self._delete((*self._superseded, *self._written))
-        self._superseded = self._written = ()
+        try:
+            self._delete((*self._superseded, *self._written))
+            self._superseded = self._written = ()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Free memory and spilled files; what was written stays."""

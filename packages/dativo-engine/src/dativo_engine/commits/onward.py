@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dativo_engine.catalogs.nessie_api import NessieApi
+from dativo_engine.catalogs.nessie_wire import ReferenceGoneError
 from dativo_engine.commits.fence import LOST_ANSWERS
 from dativo_engine.errors import (
     CommitConflictError,
@@ -57,6 +58,12 @@ def _merge(api: NessieApi, branch: str, to: str) -> tuple[Key, ...]:
     for _ in range(LOST_ANSWERS):
         try:
             return api.merge(source, into, message=f"Publish {branch}", properties={})
+        except ReferenceGoneError as error:
+            message = (
+                f"{error}; one of the two was deleted meanwhile, or {to} was not made from the branch that {branch} "
+                "was: who made it has to make it anew from there"
+            )
+            raise FatalError(message) from error
         except CommitConflictError as error:
             message = f"{error}; who changed it there has to undo that, or to merge the two"
             raise FatalError(message) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,13 +11,20 @@ import pytest
 from dativo_config.models.job import Mode
 
 from dativo_engine.commits.points import EVERYWHERE, Point
-from dativo_engine.errors import CommitConflictError
+from dativo_engine.errors import (
+    AuthenticationError,
+    CommitConflictError,
+    CommitStateUnknownError,
+    ConnectionFailedError,
+)
 from dativo_engine.interfaces import LateRows
 from dativo_engine.testing.capabilities import Capability, must
 from dativo_engine.testing.commit_run import CommitRun, Task, load, run, run_in_child
 from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, CommitWorld, LostAnswers, Row
 
 BOTH = (ORDERS, CUSTOMERS)
+REFUSED = AuthenticationError("the catalogue refuses the credentials (401)")
+UNREACHED = ConnectionFailedError("the catalogue can't be reached")
 POINTS = [point for point in EVERYWHERE if point != "between_tables"]
 
 
@@ -208,6 +215,33 @@ class CommitConformance:
         unlucky.committer.abandon()
         assert world.rows() == ([(3, "c")] if mode == "replace" else [*before, (2, "b"), (3, "c")])
         assert (world.cursor(job), world.leftovers()) == (3, [])
+
+    @must("C-14")
+    @pytest.mark.parametrize("mode", ["append", "merge", "replace"])
+    @pytest.mark.parametrize(
+        "lost",
+        [
+            pytest.param(lambda: LostAnswers(after=1, look=REFUSED), id="applied, look refused"),
+            pytest.param(lambda: LostAnswers(before=1, look=REFUSED), id="on its way, look refused"),
+            pytest.param(lambda: LostAnswers(before=1, again=REFUSED), id="on its way, next refused"),
+            pytest.param(lambda: LostAnswers(before=1, again=UNREACHED), id="on its way, next not sent"),
+        ],
+    )
+    def test_a_run_that_fails_after_a_lost_answer_leaves_the_files_that_its_request_names(
+        self, world: CommitWorld, mode: Mode, lost: Callable[[], LostAnswers]
+    ) -> None:
+        job, answers = world.job(mode=mode), lost()
+        load(world, job, "r1", [(1, "a")], at=1)
+        unlucky = CommitRun(world, job, "r2", lost=answers)
+        unlucky.stage([(2, "b")])
+        with pytest.raises(CommitStateUnknownError):
+            unlucky.publish(at=2)
+        unlucky.committer.abandon()
+        answers.arrive()
+        both = [(2, "b")] if mode == "replace" else [(1, "a"), (2, "b")]
+        assert (world.rows(), world.cursor(job)) == (both, 2)
+        run(world, Task("r3", [(2, "b")], 2, mode))
+        assert (world.rows(), world.cursor(job), world.leftovers()) == (both, 2, [])
 
     @must("C-15")
     def test_a_second_attempt_of_a_run_that_landed_lands_nothing(self, world: CommitWorld) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, TypeVar
 
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.contract import Contract, PhysicalType, Property, SchemaObject
@@ -16,6 +16,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.update import TableRequirement, TableUpdate
+from pyiceberg.typedef import Identifier
 
 from dativo_engine.catalogs import open_catalog, warehouse_location
 from dativo_engine.catalogs.locations import canonical, file_location
@@ -23,6 +24,7 @@ from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.iceberg import IcebergCommitter
 from dativo_engine.commits.publication import Direct, Publication
 from dativo_engine.commits.quarantine import Quarantine
+from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import Committer
 from dativo_engine.storage import Storage
 
@@ -30,6 +32,7 @@ ORDERS = TableName(("acme",), "orders")
 CUSTOMERS = TableName(("acme",), "customers")
 
 Row: TypeAlias = tuple[int, str]
+Answer = TypeVar("Answer")
 
 _SCHEMA = SchemaObject(
     "orders",
@@ -41,17 +44,53 @@ _SCHEMA = SchemaObject(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class LostAnswers:
     """How many answers to a commit get lost: `before` times with the request, then `after` times without it.
 
     Attributes:
         meanwhile: is called once, before the first answer to a commit that happened gets lost: what others do then.
+        look: what looking ends in once an answer was lost; None: it is answered.
+        again: what the next request ends in then.
+        late: requests that were lost, and may be on their way.
     """
 
     before: int = 0
     after: int = 0
     meanwhile: Callable[[], object] = lambda: None
+    look: DativoError | None = None
+    again: DativoError | None = None
+    late: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    _lost: bool = False
+
+    def ask(self, request: Callable[[], Answer], lost: type[Exception]) -> Answer:
+        """Make a request for a commit, whose answer may get lost: that raises `lost`."""
+        if self._lost and self.again is not None:
+            raise self.again
+        if self.before:
+            self.before -= 1
+            self.late.append(request)
+        else:
+            answer = request()
+            if not self.after:
+                return answer
+            self.after -= 1
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        self._lost = True
+        raise lost
+
+    def see(self, look: Callable[[], Answer]) -> Answer:
+        """Look what became of it."""
+        if self._lost and self.look is not None:
+            raise self.look
+        return look()
+
+    def arrive(self) -> None:
+        """What was on its way is carried out now, and nothing fails any more."""
+        self._lost = False
+        for request in self.late:
+            request()
 
 
 class Silence:
@@ -196,21 +235,17 @@ class CommitWorld:
 
 def lose_answers(catalog: Catalog, lost: LostAnswers) -> Catalog:
     """The catalogue, whose first answers get lost."""
-    commit, left = catalog.commit_table, [lost.before, lost.after]
+    commit, load = catalog.commit_table, catalog.load_table
 
     def commit_table(
         table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
     ) -> CommitTableResponse:
-        if left[0]:
-            left[0] -= 1
-            raise CommitStateUnknownException
-        answer = commit(table, requirements, updates)
-        if left[1]:
-            if left[1] == lost.after:
-                lost.meanwhile()
-            left[1] -= 1
-            raise CommitStateUnknownException
-        return answer
+        return lost.ask(lambda: commit(table, requirements, updates), CommitStateUnknownException)
 
-    catalog.commit_table = commit_table  # pyright: ignore[reportAttributeAccessIssue] - this object's only
+    def load_table(identifier: str | Identifier) -> Table:
+        return lost.see(lambda: load(identifier))
+
+    # This object's only.
+    catalog.commit_table = commit_table  # pyright: ignore[reportAttributeAccessIssue]
+    catalog.load_table = load_table  # pyright: ignore[reportAttributeAccessIssue]
     return catalog

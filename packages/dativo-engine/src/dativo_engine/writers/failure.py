@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import Writer
 
 
 @contextmanager
 def discarded_on_failure(writer: Writer) -> Generator[Writer]:
-    """The writer; if the block fails, every file that it made is deleted.
+    """The writer; if the block fails, every file that it made is deleted. One that can't be hides no failure.
 
-    Raises:
-        RetryableError, FatalError: a file can't be deleted; its cause is the failure of the block.
+    Its name begins with the run's id, so a later run comes upon it.
     """
     try:
         yield writer
     except BaseException:
-        writer.abort()
+        with suppress(DativoError, OSError):
+            writer.abort()
         raise
