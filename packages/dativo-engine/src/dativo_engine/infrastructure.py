@@ -91,7 +91,9 @@ def _catalog_address(job: ResolvedJob) -> str:
     if connection is not None and connection.rest is not None:
         return shown_address(connection.rest.uri)
     if connection is not None and connection.sql is not None and connection.sql.uri is not None:
-        return shown_address(connection.sql.uri.get_secret_value())
+        from dativo_engine.catalogs.sql import shown_database
+
+        return shown_database(connection.sql.uri.get_secret_value())
     return str(job.tenant.catalog_file)
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Generator, Iterable, Sequence
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 # Shorter values would blank out ordinary words; the shortest that is a secret is a four-digit PIN.
@@ -14,6 +14,7 @@ SHORTEST = 4
 # A line end may cut long values: wrapped base64, a value folded by a mailer or a terminal.
 LINE_END = re.compile(r"(?:\\r|\r)?(?:\\n|\n)|\\r|\r")
 SHORTEST_CUT = 8
+ADDRESSES = (re.compile(r"\s*[\w.+-]+://[^:@/]*:([^@]+)@"), re.compile(r"\s*[\w.+-]+://[^:@/]*:(.+)@"))
 
 # What looks like a secret though no run resolved it: it came from a server's answer or a driver's message.
 PATTERNS = tuple(
@@ -40,8 +41,13 @@ class Redactor:
         self._cut_forms: Sequence[str] = ()
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Mask these from now on: as they are, URL-encoded, base64-encoded, JSON-escaped, or cut by a line end."""
-        self._secrets.update(secrets)
+        """Mask these from now on: as they are, URL-encoded, base64-encoded, JSON-escaped, or cut by a line end.
+
+        Of an address also the password, wherever in it the first or the last sign stands that could end it.
+        """
+        for secret in secrets:
+            passwords = {found[1] for pattern in ADDRESSES if (found := pattern.match(secret))}
+            self._secrets |= {secret, *passwords, *map(unquote, passwords)}
         self._forms = tuple({form for secret in self._secrets for form in _forms(secret)})
         joined = {LINE_END.sub("", form) for form in self._forms}
         self._cut_forms = tuple(form for form in joined if len(form) >= SHORTEST_CUT)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from dativo_config.models.job import SqlConnection
 from dativo_engine.catalogs.database import DatabaseCatalog
 from dativo_engine.catalogs.locations import file_location
-from dativo_engine.catalogs.sql import open_sql
+from dativo_engine.catalogs.sql import open_sql, shown_database
 from dativo_engine.catalogs.warehouse import FILE_IO
-from dativo_engine.errors import FatalError, RetryableError
+from dativo_engine.errors import ConnectionFailedError, FatalError, RetryableError
 from pydantic import SecretStr
 from pyiceberg.exceptions import CommitStateUnknownException
 from pyiceberg.schema import Schema
@@ -55,3 +57,53 @@ def test_what_is_no_address_is_not_repeated(tmp_path: Path, uri: str) -> None:
     with pytest.raises(FatalError, match=r"target\.connection\.sql\.uri") as raised:
         open_at(uri, tmp_path)
     assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://loader:Xy9/kQz7pw@db.example:5432/lake?sslmode=require", "postgresql://db.example:5432/lake"),
+        ("postgresql://loader:Xy9?kQz7pw@db.example/lake?password=hunter22", "postgresql://db.example/lake"),
+        ("postgresql://loader:Xy9#kQz7pw@db.example:port/lake", "postgresql://***"),
+        ("postgresql:///lake?host=db.example&password=hunter22", "postgresql:///lake"),
+    ],
+)
+def test_a_database_is_shown_without_its_password(uri: str, shown: str) -> None:
+    assert shown_database(uri) == shown
+
+
+def asked(catalog: DatabaseCatalog) -> Iterator[Callable[[], object]]:
+    """What runs and maintenance ask a catalogue."""
+    yield lambda: catalog.load_table(("acme", "orders"))
+    yield lambda: catalog.list_tables("acme")
+    yield catalog.list_namespaces
+    yield lambda: catalog.namespace_exists("acme")
+    yield lambda: catalog.create_namespace("globex")
+
+
+def test_whatever_is_asked_of_a_database_that_died_is_to_be_tried_again(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    catalog = open_at(postgres.make_database(), tmp_path)
+    postgres.process.kill()
+    try:
+        for ask in asked(catalog):
+            with pytest.raises(
+                ConnectionFailedError, match=r"target\.connection\.sql\.uri: .* can't be reached"
+            ) as told:
+                ask()
+            assert postgres.password not in str(told.value)
+    finally:
+        postgres.process.start(postgres.answers)
+
+
+def test_tables_of_the_catalogue_that_are_gone_are_told_with_the_setting(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    uri = postgres.make_database()
+    catalog = open_at(uri, tmp_path)
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute("DROP TABLE iceberg_tables, iceberg_namespace_properties")
+    for ask in asked(catalog):
+        with pytest.raises(FatalError, match=r"target\.connection\.sql\.uri: .* can't hold the catalogue"):
+            ask()

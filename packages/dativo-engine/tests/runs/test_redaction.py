@@ -109,3 +109,18 @@ def test_trees_are_masked_in_keys_and_values():
     redactor.add(["hunter2"])
     tree = {"hunter2": ["a hunter2", 3, None, ValueError("hunter2")]}
     assert redactor.tree(tree) == {MASK: [f"a {MASK}", 3, None, MASK]}
+
+
+@pytest.mark.parametrize(
+    ("address", "password"),
+    [
+        ("postgresql://loader:Xy9/kQz7pw@db.example:5432/lake?sslmode=require", "Xy9/kQz7pw"),
+        ("postgresql://loader:Xy9%2FkQz7pw@db.example/lake", "Xy9/kQz7pw"),
+        ("postgresql+psycopg://loader:Xy9@kQz7pw@db.example/lake", "Xy9@kQz7pw"),
+        ("https://user:pa?ss@host/x@y", "pa?ss"),
+    ],
+)
+def test_the_password_in_an_address_is_a_secret_of_its_own(address: str, password: str):
+    redactor = Redactor(patterns=False)
+    redactor.add([address])
+    assert redactor(f'password "{password}" is wrong') == f'password "{MASK}" is wrong'

@@ -169,3 +169,12 @@ def test_what_is_wrong_with_the_settings_is_said_in_one_line(
 def test_a_location_of_another_kind_is_refused() -> None:
     with pytest.raises(FatalError, match="file://"):
         Storage({}).open("gs://bucket/x")
+
+
+@pytest.mark.parametrize("name", ["status=404", "(404)", "SIGNATURES", "AccessDenied", "NoSuchBucket", "ä (301)"])
+def test_a_store_that_is_not_there_is_told_as_that_whatever_the_files_are_called(name: str) -> None:
+    keys = {"s3.access-key-id": "acme", "s3.secret-access-key": "not much of a secret"}
+    storage = Storage({"s3.endpoint": "http://127.0.0.1:9", **keys})
+    for ask in (storage.size, storage.open):
+        with pytest.raises(ConnectionFailedError, match=r"127\.0\.0\.1:9 can't be reached"):
+            ask(f"s3://lake/acme/{name}/part.parquet")

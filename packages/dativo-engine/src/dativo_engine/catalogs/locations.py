@@ -5,8 +5,8 @@ PyIceberg and DuckDB take what follows `file://` as it stands, so an escaped spa
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 SCHEME = "file://"
 
@@ -35,7 +35,10 @@ def canonical(location: str) -> str:
 
 
 def shown_address(uri: str) -> str:
-    """A server's address as messages may show it: without user, password and query."""
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    """A server's address as messages may show it: without user, password and query.
+
+    A password that should have been URL-encoded may hold any sign, so what could be part of one is not shown.
+    """
+    scheme, _, rest = uri.partition("://")
+    before, _, address = rest.rpartition("@")
+    return f"{scheme}://{'***' if set(before) & set('?#') else re.split('[?#]', address)[0]}"

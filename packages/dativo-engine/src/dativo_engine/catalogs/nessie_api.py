@@ -45,6 +45,8 @@ TRIES = 5
 LONGEST_PAUSE_SECONDS = 2.0
 PAGE = 250
 AUTHOR = "dativo"
+# What another program says that stands there instead.
+UNKNOWN_REQUEST = {HTTPStatus.NOT_IMPLEMENTED}
 
 Answer = TypeVar("Answer")
 Paged = TypeVar("Paged", bound=wire.Page)
@@ -256,7 +258,7 @@ class NessieApi:
                 if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                     last = RateLimitError(f"{self.uri}: Nessie is asked too often: {self._reason(response)}")
                     continue
-                if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR or response.status_code in UNKNOWN_REQUEST:
                     return response
                 # Nessie, or what stands before it, is out of order. The request may have been carried out.
                 last = RetryableError(f"HTTP {response.status_code}: {self._reason(response)}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from typing_extensions import override
 
 from dativo_engine.catalogs.database import CATALOG_NAME, DatabaseCatalog, cause
-from dativo_engine.errors import AuthenticationError, ConnectionFailedError, FatalError
+from dativo_engine.catalogs.locations import shown_address
+from dativo_engine.errors import AuthenticationError, ConnectionFailedError, DativoError, FatalError
 
 if TYPE_CHECKING:
     from dativo_config.models.job import SqlConnection
@@ -31,7 +34,15 @@ REFUSALS = (
     "no pg_hba.conf entry",
     "is not permitted to log in",
 )
-NOT_THERE = "does not exist"
+NOT_THERE = re.compile(r'(database|role) ".*" does not exist')
+
+
+class PostgresCatalog(DatabaseCatalog):
+    """The catalogue, whose failures name the setting."""
+
+    @override
+    def explained(self, error: DBAPIError) -> DativoError:
+        return _explained(error, self.engine.url)
 
 
 def open_sql(connection: SqlConnection, *, warehouse: str, files: Mapping[str, str]) -> DatabaseCatalog:
@@ -46,15 +57,24 @@ def open_sql(connection: SqlConnection, *, warehouse: str, files: Mapping[str, s
     properties = {**files, "uri": url.render_as_string(hide_password=False), "warehouse": warehouse}
     try:
         try:
-            return DatabaseCatalog(CATALOG_NAME, **properties)
+            return PostgresCatalog(CATALOG_NAME, **properties)
         except (IntegrityError, ProgrammingError):
             # Another process made the tables at the same time.
-            return DatabaseCatalog(CATALOG_NAME, **properties)
+            return PostgresCatalog(CATALOG_NAME, **properties)
     except ModuleNotFoundError as error:
         message = f"{SETTING}: the driver of PostgreSQL is missing: pip install 'dativo-engine[sql]'"
         raise FatalError(message) from error
     except DBAPIError as error:
         raise _explained(error, url) from error
+
+
+def shown_database(uri: str) -> str:
+    """A database's address as messages may show it: without user, password and parameters."""
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        return shown_address(uri)
+    return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
 
 
 def _address(uri: str) -> URL:
@@ -73,7 +93,7 @@ def _explained(error: DBAPIError, url: URL) -> AuthenticationError | ConnectionF
     said, place = cause(error), f"{SETTING}: the database {url.database} at {url.host}:{url.port or 5432}"
     if any(refusal in said for refusal in REFUSALS):
         return AuthenticationError(f"{place} refuses the user {url.username}: {said}; check user and password")
-    if NOT_THERE in said:
+    if NOT_THERE.search(said):
         return FatalError(f"{place} is not there: {said}")
     if isinstance(error, OperationalError):
         return ConnectionFailedError(f"{place} can't be reached: {said}")

@@ -10,7 +10,9 @@ from dativo_engine.errors import AuthenticationError, ConnectionFailedError, Dat
 
 # Both clients' words: the codes as the protocol has them, and as the C++ SDK spells them. A request without a body in
 # its answer, as HEAD is, has the number only.
-_NO_FILE = re.compile(r"NoSuchKey|NO_SUCH_KEY|NoSuchUpload|RESOURCE_NOT_FOUND|\b404\b|[Pp]ath does not exist")
+_NO_FILE = re.compile(
+    r"NoSuchKey|NO_SUCH_KEY|NoSuchUpload|RESOURCE_NOT_FOUND|\(404\)|HTTP status 404|[Pp]ath does not exist"
+)
 _NO_BUCKET = re.compile(r"NoSuchBucket|NO_SUCH_BUCKET|Invalid bucket name")
 _KEYS = "target.connection.s3.access_key_id and secret_access_key"
 
@@ -39,12 +41,12 @@ _MEANINGS: Sequence[Row] = (
     ),
     (_NO_BUCKET, FatalError, "{place} has no such bucket; check target.connection.s3.bucket"),
     (
-        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|\b301\b",
+        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|\(301\)|HTTP status 301",
         FatalError,
         "the bucket is in another region; set target.connection.s3.region",
     ),
     (
-        r"AccessDenied|ACCESS_DENIED|\b403\b",
+        r"AccessDenied|ACCESS_DENIED|\(403\)|HTTP status 403",
         AuthenticationError,
         f"the store refuses the credentials: {{place}} forbids it (403); check {_KEYS}, and what they may do",
     ),
@@ -71,7 +73,8 @@ def told(location: str, place: str, *, missing_ok: bool = False) -> Generator[No
         said = str(error)
     else:
         return
-    if not _NO_FILE.search(said) or _NO_BUCKET.search(said):
+    plain = without_names(said, location)
+    if not _NO_FILE.search(plain) or _NO_BUCKET.search(plain):
         raise explained(said, location, place)
     if not missing_ok:
         message = f"{location}: there is no such object"
@@ -80,12 +83,18 @@ def told(location: str, place: str, *, missing_ok: bool = False) -> Generator[No
 
 def explained(said: str, location: str, place: str) -> DativoError:
     """What the store `said` about a location, as the error that tells what to do next."""
-    found = ((kind, told) for words, kind, told in _MEANINGS if re.search(words, said))
-    kind, meaning = next(
-        found,
-        (ConnectionFailedError, "{place} can't be reached or hung up, check target.connection.s3.endpoint: {cause}"),
-    )
+    plain = without_names(said, location)
+    found = ((kind, told) for words, kind, told in _MEANINGS if re.search(words, plain))
+    kind, meaning = next(found, (ConnectionFailedError, _NOT_REACHED))
     return kind(f"{location}: {meaning.format(place=place, cause=_cause(said))}")
+
+
+def without_names(said: str, location: str) -> str:
+    """What was said, without the key and the address, which may hold the words that mean something."""
+    bucket, _, key = location.partition("://")[2].partition("/")
+    for name in filter(None, (f"{bucket}/{key}", key)):
+        said = said.replace(name, "")
+    return re.sub(r"https?://[^\s\"']+", "", said)
 
 
 def _cause(said: str) -> str:

@@ -14,6 +14,7 @@ from dativo_engine.errors import AuthenticationError, ConnectionFailedError, Fat
 from dativo_engine.sources.files import patterns
 from dativo_engine.sources.files.file import File
 from dativo_engine.sources.files.spec import S3Connection, S3Credentials
+from dativo_engine.storage.s3_errors import without_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,6 +99,7 @@ class S3Storage:
             raise self._explain(str(error), location) from error
 
     def _explain(self, text: str, location: str) -> ConnectionFailedError | FatalError | RetryableError:
+        said, text = text, without_names(text, location)
         keys = "check source.credentials.access_key_id and secret_access_key"
         if _WRONG_KEY.search(text):
             return AuthenticationError(f"{location}: {self.place} does not accept the keys; {keys}")
@@ -109,7 +111,7 @@ class S3Storage:
             return FatalError(f"{location}: the bucket is in another region; set source.connection.region")
         if _NO_FILE.search(text):
             return RetryableError(f"{location}: the object vanished while the run was reading")
-        return ConnectionFailedError(f"{location}: {self.place} can't be reached or hung up: {_cause(text)}")
+        return ConnectionFailedError(f"{location}: {self.place} can't be reached or hung up: {_cause(said)}")
 
 
 class _Object(io.RawIOBase):
