@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import signal
+import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
+from dativo_config.models.job import NessieConnection
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.catalogs.nessie_api import NessieApi
-from dativo_engine.catalogs.nessie_wire import Branch, Key
+from dativo_engine.catalogs.nessie_wire import Branch, Commit, Key
+from dativo_engine.commits.reachable import Walk
 from dativo_engine.errors import AuditError, CommitConflictError, CommitStateUnknownError, FatalError
 from dativo_engine.maintenance.maintain import maintain, survey
 from dativo_engine.maintenance.rollback import current, earlier, roll_back
 from dativo_engine.maintenance.work import Kept
-from dativo_engine.storage import Storage
+from dativo_engine.storage import Storage, StoredFile
 from dativo_engine.testing.commit_run import CommitRun, Task, load, run_in_child
 from dativo_engine.testing.commit_world import CUSTOMERS, ORDERS, LostAnswers, Silence
 from nessie_world import NessieWorld, nessie_world
+from pyiceberg.manifest import ManifestEntry, ManifestFile
 from typing_extensions import override
 
 from tools.services.nessie import NessieServer
@@ -33,6 +40,7 @@ from tools.services.seaweedfs import S3Server
 # In all; ten at once. `DATIVO_KILLS` asks for the long form, as for the kill tests.
 WRITERS = 10
 COMMITS = 200 if os.environ.get("DATIVO_KILLS") else 20
+Note = Callable[[str, object], None]
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
 
 
@@ -75,7 +83,9 @@ def test_the_full_audit_reads_what_the_run_wrote(world: NessieWorld, tmp_path: P
     assert world.rows() == [(2, "c")]
 
 
-def test_ten_writers_at_once_into_one_table_land_each_exactly_once(world: NessieWorld) -> None:
+def test_ten_writers_at_once_into_one_table_land_each_exactly_once(world: NessieWorld, record_property: Note) -> None:
+    heard = Heard()
+    world = replace(world, events=heard)
     jobs = [world.job(name=f"writer{number}") for number in range(WRITERS)]
     load(world, world.job(name="first"), "r0", [(0, "first")], at=0)
     rounds = COMMITS // WRITERS
@@ -91,6 +101,9 @@ def test_ten_writers_at_once_into_one_table_land_each_exactly_once(world: Nessie
     assert world.snapshots() == COMMITS + 1
     assert [world.cursor(job) for job in jobs] == [rounds - 1] * WRITERS
     assert world.leftovers() == []
+    assert (heard.told["commit_success"], heard.told["commit_retry"] > 0) == (COMMITS + 1, True)
+    record_property("counted", f"commits of {WRITERS} writers into one table|{COMMITS}")
+    record_property("counted", f"conflicts of {WRITERS} writers in one table|{heard.told['commit_retry']}")
 
 
 def test_ten_writers_at_once_into_ten_tables_never_begin_anew(world: NessieWorld) -> None:
@@ -118,10 +131,12 @@ class Heard(Silence):
 
     def __init__(self) -> None:
         self.told = Counter[str]()
+        self._lock = threading.Lock()
 
     @override
     def emit(self, event_type: str, message: str, /, *, level: str = "INFO", **fields: object) -> None:
-        self.told[event_type] += 1
+        with self._lock:
+            self.told[event_type] += 1
 
 
 def test_two_tables_come_together_though_another_job_writes_to_one_of_them(world: NessieWorld) -> None:
@@ -234,6 +249,117 @@ def test_maintenance_deletes_what_no_branch_shows_and_leaves_what_one_does(world
     ]
     assert len(files) == 2
     assert lost not in files
+
+
+def test_maintenance_keeps_what_a_tag_shows_cursors_that_jobs_go_on_from_and_what_a_checkpoint_names(
+    world: NessieWorld,
+) -> None:
+    job = world.job(mode="replace")
+    long = ["a cursor too long for a stamp"] * 300
+    load(world, job, "r1", [(1, "a")], at=[*long, 1])
+    tagged = httpx.post(
+        f"{world.api.uri}/api/v2/trees",
+        params={"name": f"{world.branch}__tag", "type": "TAG"},
+        json={"type": "BRANCH", "name": world.branch, "hash": world.head.hash},
+    )
+    tagged.raise_for_status()
+    for number in (2, 3):
+        load(world, job, f"r{number}", [(number, "a")], at=[*long, number])
+    staged = f"{world.warehouse}/acme/orders/data/r0-00000-staged.parquet"
+    overwrite(job, staged, b"PAR1")
+    checkpoint = job.tenant.staged_folder(job.name) / "left.checkpoint"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_text(json.dumps({"files": [staged]}))
+
+    maintain(job, ORDERS, Kept(days=0, snapshots=1), Silence(), now=LATER)
+    cursors = [file.location for file in files_below(job, f"{world.warehouse}/_dativo")]
+    data = [file.location for file in files_below(job, f"{world.warehouse}/acme/orders/data")]
+    assert (world.rows(), world.cursor(job)) == ([(3, "a")], [*long, 3])
+    with_tag = replace(world, branch=f"{world.branch}__tag")
+    assert with_tag.rows() == [(1, "a")]
+    assert (len(cursors), len(data), staged in data) == (2, 3, True)
+
+
+def test_maintenance_deletes_nothing_where_the_owner_said_so(world: NessieWorld) -> None:
+    job = world.job(mode="replace")
+    job = replace(job, target=replace(job.target, properties={"gc.enabled": "false"}))
+    for number in (1, 2):
+        load(world, job, f"r{number}", [(number, "a")], at=number)
+    before = files_below(job, world.warehouse)
+    done = maintain(job, ORDERS, Kept(days=0, snapshots=1), Silence(), now=LATER)
+    assert done is not None
+    assert (done.orphans, files_below(job, world.warehouse)) == (0, before)
+
+
+def test_the_way_through_the_branches_passes_no_commit_twice_and_goes_on_past_a_branch_that_is_deleted(
+    world: NessieWorld,
+) -> None:
+    job = world.job()
+    for number in (1, 2, 3):
+        load(world, job, f"r{number}", [(number, "a")], at=number)
+    for number in range(4):
+        world.api.ensure(f"{world.branch}__fork{number}", world.head)
+    forks = world.api.branches(world.branch)
+    assert all(world.api.delete(fork) for fork in forks if fork.name != world.branch)
+    asked = Asked(world.nessie)
+    walk = Walk(asked, since=dt.datetime.now(dt.UTC) - dt.timedelta(days=7))
+    found = walk.states(forks)
+    assert len([state for state in found if state.key == ("acme", "orders")]) == 3
+    assert asked.walked == [world.head.hash]
+    load(world, job, "r4", [(4, "a")], at=4)
+    assert len(walk.states([*forks, world.head])) == len(found) + 1
+    assert len(asked.walked) == 2
+
+
+class Asked(NessieApi):
+    """Notes whose history was asked for."""
+
+    def __init__(self, connection: NessieConnection) -> None:
+        super().__init__(connection)
+        self.walked: list[str] = []
+
+    @override
+    def history(self, branch: Branch, *, since: dt.datetime | None = None) -> Iterator[Commit]:
+        self.walked.append(branch.hash)
+        return super().history(branch, since=since)
+
+
+def test_the_audit_reads_the_manifests_that_the_run_wrote_and_no_others(
+    world: NessieWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = world.job()
+    for number in (1, 2, 3):
+        load(world, job, f"r{number}", [(number, "a")], at=number)
+    fetch, read = ManifestFile.fetch_manifest_entry, list[str]()
+
+    def noted(manifest: ManifestFile, *args: Any, **kwargs: Any) -> list[ManifestEntry]:
+        read.append(manifest.manifest_path)
+        return fetch(manifest, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ManifestFile, "fetch_manifest_entry", noted)
+        load(world, job, "r4", [(4, "a")], at=4)
+    assert len(read) == 1
+    assert len(world.rows()) == 4
+
+
+def test_a_run_that_lives_keeps_its_branch_however_long_ago_it_began(world: NessieWorld) -> None:
+    job = world.job()
+    long_ago = CommitRun(world, job, "20200101t000000-1c2d3e4f")
+    long_ago.stage([(1, "a")])
+    branch = job.tenant.run_branch(job.name, long_ago.run_id, 1, 1)
+    world.api.ensure(branch, world.head)
+    CommitRun(world, job, "r2").committer.abandon()
+    assert world.api.branch(branch) is not None
+    long_ago.committer.abandon()
+    world.api.ensure(branch, world.head)
+    CommitRun(world, job, "r3").committer.abandon()
+    assert world.api.branch(branch) is None
+
+
+def files_below(job: ResolvedJob, folder: str) -> list[StoredFile]:
+    """What is in the store there."""
+    return sorted(Storage(open_catalog(job).properties).find(folder), key=lambda file: file.location)
 
 
 def overwrite(job: ResolvedJob, location: str, content: bytes) -> None:

@@ -164,24 +164,16 @@ class NessieApi:
         raise self._no_answer(f"what {source.name} has and {into.name} lacks can't be asked")
 
     def history(self, branch: Branch, *, since: dt.datetime | None = None) -> Iterator[Commit]:
-        """A branch's commits, the newest first, down to a moment in the past.
-
-        Raises:
-            ReferenceGoneError: it was deleted.
-        """
-        for page in self._pages(f"{_tree(branch.name, branch.hash)}/history", wire.Log, fetch="ALL"):
+        """A branch's commits, the newest first, down to a moment in the past; also if it was deleted meanwhile."""
+        for page in self._pages(f"{_tree('', branch.hash)}/history", wire.Log, fetch="ALL"):
             for entry in page.log_entries:
                 if since is not None and entry.commit_meta.commit_time < since:
                     return
                 yield entry.commit
 
     def tables(self, branch: Branch) -> list[TableState]:
-        """The tables of a branch, as of the commit that it names.
-
-        Raises:
-            ReferenceGoneError: it was deleted.
-        """
-        pages = self._pages(f"{_tree(branch.name, branch.hash)}/entries", wire.Entries, content="true")
+        """The tables of a branch, as of the commit that it names; also if it was deleted meanwhile."""
+        pages = self._pages(f"{_tree('', branch.hash)}/entries", wire.Entries, content="true")
         entries = [entry for page in pages for entry in page.entries]
         return [wire.table_state(entry.name, entry.content or {}) for entry in entries if wire.is_table(entry.content)]
 
@@ -222,11 +214,7 @@ class NessieApi:
     def _pages(self, path: str, shape: type[Paged], **params: str) -> Iterator[Paged]:
         asked = {**params, "max-records": str(PAGE)}
         while True:
-            response = self._ask("GET", path, params=asked)
-            if response.status_code == HTTPStatus.NOT_FOUND and path != "trees":
-                message = f"{self.uri}: {self._reason(response)}"
-                raise ReferenceGoneError(message)
-            page = self._decode(response, shape)
+            page = self._decode(self._ask("GET", path, params=asked), shape)
             yield page
             if not page.has_more or page.token is None:
                 return

@@ -8,14 +8,13 @@ full       and every row that the run wrote is read: none lacks what the contrac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pyiceberg.io import FileIO
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus
-from pyiceberg.table import Table
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 
 from dativo_engine.contracts.duck import open_duckdb, quoted
 from dativo_engine.errors import AuditError
@@ -64,9 +63,12 @@ class Audit:
         edit, schema = landed.edit, landed.metadata.schema()
         if edit is None:
             return  # the run found it done
-        entries = list(_entries(landed.metadata, self.io))
+        made = _made(landed.metadata, self.io)
+        entries = [
+            entry for manifest in made for entry in manifest.fetch_manifest_entry(self.io, discard_deleted=False)
+        ]
         self._check_files(edit, entries, landed.metadata.current_snapshot_id)
-        self._check_rows(landed.base, edit, entries)
+        self._check_rows(landed, edit, entries, {manifest.manifest_path for manifest in made})
         self._check_stamp(landed.metadata)
         self._check_store(edit.added)
         if self.keys and (self.level == "full" or self.deletes is not None):
@@ -88,10 +90,12 @@ class Audit:
             if _told(file) != _told(wanted[path]):
                 raise self._failed(f"{path} is listed with other rows, sizes or bounds than were written")
 
-    def _check_rows(self, base: Table | None, edit: Edit, entries: Sequence[ManifestEntry]) -> None:
-        before = 0 if base is None else _rows(_live(_entries(base.metadata, base.io)))
-        expected = before + _rows(edit.added) - _rows(edit.removed)
-        found = _rows(_live(entries))
+    def _check_rows(self, landed: Landed, edit: Edit, entries: Sequence[ManifestEntry], made: Collection[str]) -> None:
+        """That none came or went but those of the commit: what others' manifests hold, their list tells."""
+        before = [] if landed.base is None else _manifests(landed.base.metadata, landed.base.io)
+        kept = (manifest for manifest in _manifests(landed.metadata, self.io) if manifest.manifest_path not in made)
+        expected = _listed_rows(before, self.io) + _rows(edit.added) - _rows(edit.removed)
+        found = _listed_rows(kept, self.io) + _rows(_live(entries))
         if found != expected:
             raise self._failed(f"the table has {found:,} rows, and should have {expected:,}")
 
@@ -168,15 +172,32 @@ class Audit:
         return AuditError(f"{self.table}: the audit of what the run wrote failed, nothing was published: {why}")
 
 
-def _entries(metadata: TableMetadata, io: FileIO) -> Iterator[ManifestEntry]:
-    """What the current snapshot's manifests say of data files, also of those it took out."""
+def _manifests(metadata: TableMetadata, io: FileIO) -> list[ManifestFile]:
+    """The current snapshot's, of data files."""
     snapshot = metadata.current_snapshot()
-    for manifest in [] if snapshot is None else snapshot.manifests(io):
-        if manifest.content is ManifestContent.DATA:
-            yield from manifest.fetch_manifest_entry(io, discard_deleted=False)
+    manifests = [] if snapshot is None else snapshot.manifests(io)
+    return [manifest for manifest in manifests if manifest.content is ManifestContent.DATA]
 
 
-def _live(entries: Iterator[ManifestEntry] | Sequence[ManifestEntry]) -> list[DataFile]:
+def _made(metadata: TableMetadata, io: FileIO) -> list[ManifestFile]:
+    """Those that came with the snapshot: they alone say what it added and took out."""
+    snapshot_id = metadata.current_snapshot_id
+    return [manifest for manifest in _manifests(metadata, io) if manifest.added_snapshot_id == snapshot_id]
+
+
+def _listed_rows(manifests: Iterable[ManifestFile], io: FileIO) -> int:
+    """The living rows that manifests hold, as their list counts them; old formats need not."""
+    total = 0
+    for manifest in manifests:
+        counts = manifest.existing_rows_count, manifest.added_rows_count
+        if None in counts:
+            total += _rows(_live(manifest.fetch_manifest_entry(io)))
+        else:
+            total += sum(count or 0 for count in counts)
+    return total
+
+
+def _live(entries: Sequence[ManifestEntry]) -> list[DataFile]:
     return [entry.data_file for entry in entries if not _is(entry, ManifestEntryStatus.DELETED)]
 
 

@@ -160,13 +160,13 @@ class Branched:
         message = f"Nessie's answer to the merge of {tip.name} was lost, and {reason}; the last time: {lost}"
         raise CommitStateUnknownError(message) from lost
 
-    def forget(self, runs: Collection[str]) -> set[str]:
-        """See `Publication.forget`. Branches of runs that began so long ago that none may still go on are dropped."""
+    def forget(self, runs: Collection[str], *, living: Collection[str]) -> set[str]:
+        """See `Publication.forget`."""
         oldest = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2 * self._job.timeout_seconds)
         waiting = set[str]()
         for branch in self._api.branches(self._job.tenant.run_branches(self._job.name)):
             run = parse_run_branch(branch.name)
-            if run is None:
+            if run is None or run.run_id in living:
                 continue
             if run.begun_at is not None and run.begun_at < oldest:
                 self._drop(branch.name)

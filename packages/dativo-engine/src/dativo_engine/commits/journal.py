@@ -99,9 +99,9 @@ def clear_leftovers(
     Returns:
         Whether that is all: files of runs that may yet become visible wait until they can't any more.
     """
-    with _abandoned(folder) as found:
+    with _abandoned(folder) as (found, living):
         # First: what is not visible by the time that readers' files are looked up then never will be.
-        waiting = publication.forget({leftovers.run_id for leftovers in found})
+        waiting = publication.forget({leftovers.run_id for leftovers in found}, living=living)
         for leftovers in found:
             for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
                 draft.unlink(missing_ok=True)
@@ -150,23 +150,25 @@ def _named(publication: Publication, places: Sequence[Place]) -> set[str]:
 
 
 @contextmanager
-def _abandoned(folder: Path) -> Generator[list[Leftovers]]:
-    """What runs left behind that are no more; their journals are locked until the block ends."""
+def _abandoned(folder: Path) -> Generator[tuple[list[Leftovers], set[str]]]:
+    """What runs left behind that are no more, whose journals are locked until the block ends; and which runs live."""
     found: list[Leftovers] = []
+    living: set[str] = set()
     with ExitStack() as held:
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 file = held.enter_context(path.open("rb"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                continue  # its run lives
+                living.add(path.stem.rpartition("-")[0])
+                continue
             except FileNotFoundError:
                 continue  # its run ended between the two looks
             leftovers = _read(path, file)
             if not leftovers:
                 path.unlink(missing_ok=True)
             found += leftovers
-        yield found
+        yield found, living
 
 
 def _read(path: Path, file: BinaryIO) -> list[Leftovers]:

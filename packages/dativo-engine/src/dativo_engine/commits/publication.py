@@ -49,8 +49,10 @@ class Publication(Protocol):
         """Whether something of this run stayed where readers don't look, for a later run to `forget`."""
         ...
 
-    def forget(self, runs: Collection[str]) -> set[str]:
+    def forget(self, runs: Collection[str], *, living: Collection[str]) -> set[str]:
         """Take away what these runs of the job, which are no more, left where readers don't look.
+
+        What any other run left goes too if it began so long ago that it can't go on, unless it is known to be `living`.
 
         Answers those of which something may yet become visible, by a request that is still on its way. What they left
         stays, and so must their files, until another change to their tables makes that impossible.
@@ -79,7 +81,7 @@ class Direct:
     catalog: Catalog
     left_behind: bool = False
 
-    def forget(self, runs: Collection[str]) -> set[str]:  # noqa: ARG002 - there is no such place
+    def forget(self, runs: Collection[str], *, living: Collection[str]) -> set[str]:  # noqa: ARG002 - no such place
         """See `Publication.forget`."""
         return set()
 

@@ -7,7 +7,7 @@ so its files are needed as long as a commit that shows it is.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from pyiceberg.io import FileIO
@@ -25,25 +25,48 @@ if TYPE_CHECKING:
 KEPT = dt.timedelta(days=7)
 
 
+class Walk:
+    """The way through the commits since a moment. No commit is passed twice, whichever references lead to it."""
+
+    def __init__(self, api: NessieApi, *, since: dt.datetime) -> None:
+        self._api = api
+        self._since = since
+        self._passed: set[str] = set()
+        self._found: dict[str, TableState] = {}
+
+    def states(self, references: Sequence[Branch]) -> list[TableState]:
+        """The states of tables that these references, and those asked for before, show or showed since."""
+        for reference in references:
+            self._follow(reference)
+        return list(self._found.values())
+
+    def _follow(self, reference: Branch) -> None:
+        """Find every table put since, and what was there at the moment before."""
+        if reference.hash in self._passed:
+            return
+        new: list[TableState] = []
+        passed = {reference.hash}
+        oldest = reference
+        for commit in self._api.history(reference, since=self._since):
+            if commit.hash in self._passed:
+                break
+            new += commit.tables
+            passed.add(commit.hash)
+            oldest = reference.at(commit.parent)
+        else:
+            if oldest.hash not in self._passed:
+                new += self._api.tables(oldest)
+                passed.add(oldest.hash)
+        for state in new:
+            self._found.setdefault(state.metadata_location, state)
+        self._passed |= passed  # only now: a walk that failed half-way has passed nothing
+
+
 def states(
     api: NessieApi, references: Sequence[Branch], *, since: dt.datetime, wanted: Callable[[TableState], bool]
 ) -> list[TableState]:
     """The states of tables that a reference shows, or showed at any moment since."""
-    found: dict[str, TableState] = {}
-    for reference in references:
-        for state in _shown(api, reference, since):
-            if wanted(state):
-                found.setdefault(state.metadata_location, state)
-    return list(found.values())
-
-
-def _shown(api: NessieApi, reference: Branch, since: dt.datetime) -> Iterator[TableState]:
-    """Every table put since, and what was there at the moment before."""
-    oldest = reference
-    for commit in api.history(reference, since=since):
-        yield from commit.tables
-        oldest = reference.at(commit.parent)
-    yield from api.tables(oldest)
+    return [state for state in Walk(api, since=since).states(references) if wanted(state)]
 
 
 def metadata_of(state: TableState, io: FileIO) -> TableMetadata:

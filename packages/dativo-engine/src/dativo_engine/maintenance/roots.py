@@ -6,7 +6,6 @@ showed at any commit since the moment up to which the past is kept: a run's own 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +16,7 @@ from pyiceberg.table import Table
 
 from dativo_engine.catalogs.locations import canonical
 from dativo_engine.commits.data_files import named_files
-from dativo_engine.commits.reachable import files_of, metadata_of, states
+from dativo_engine.commits.reachable import Walk, files_of, metadata_of
 from dativo_engine.commits.stamp import kept_stamps
 
 if TYPE_CHECKING:
@@ -73,13 +72,13 @@ class Branches:
     """See `Roots`: Nessie.
 
     Attributes:
-        since: what no reference shows since then may go.
+        walk: goes back to the moment before which what is shown no more may go.
     """
 
     job: ResolvedJob
     api: NessieApi
     io: FileIO
-    since: dt.datetime
+    walk: Walk
 
     def folders(self) -> set[str]:
         """See `Roots.folders`."""
@@ -97,7 +96,7 @@ class Branches:
         return {text for state in found for text in kept_stamps(metadata_of(state, self.io))}
 
     def _states(self) -> list[TableState]:
-        return states(self.api, self.api.references(), since=self.since, wanted=lambda _: True)
+        return self.walk.states(self.api.references())
 
 
 def roots_of(job: ResolvedJob, catalog: Catalog, io: FileIO, limits: Limits) -> Roots:
@@ -107,7 +106,8 @@ def roots_of(job: ResolvedJob, catalog: Catalog, io: FileIO, limits: Limits) -> 
         return Present(catalog)
     from dativo_engine.catalogs.nessie_api import NessieApi
 
-    return Branches(job, NessieApi(connection.nessie), io, min(limits.snapshots, limits.reading))
+    api = NessieApi(connection.nessie)
+    return Branches(job, api, io, Walk(api, since=min(limits.snapshots, limits.reading)))
 
 
 def may_delete(job: ResolvedJob, table: Table) -> bool:
