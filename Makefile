@@ -42,8 +42,9 @@ test: setup ## Every test that this machine can run
 test-kill: setup ## Half a thousand kills and more, each followed by a run again; writes a report
 	DATIVO_KILLS=500 DATIVO_CHAOS_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal tests/chaos
 
-test-nessie: setup ## Nessie for hours: each fault at each request of a run, a hundred kills, two hundred commits of ten writers
-	DATIVO_KILLS=100 $(BIN)/pytest -q --timeout 0 tests/nessie packages/dativo-engine/tests/conformance/test_nessie_*.py
+test-nessie: setup ## Nessie for an hour: each fault at each request, a hundred kills, two hundred commits of ten writers; a report
+	DATIVO_KILLS=100 DATIVO_CHAOS_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal --timeout 0 \
+	  tests/nessie packages/dativo-engine/tests/conformance/test_nessie_*.py
 
 test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what is read again, and what is seen
 	DATIVO_RESUME_ROWS=20000000 $(BIN)/pytest -q --timeout 0 tests/chaos/test_resume.py

@@ -32,6 +32,8 @@ PRELOAD = [
     "dativo_engine.infrastructure",
     "dativo_engine.sources.csv.source",
     "dativo_engine.catalogs.embedded",
+    "dativo_engine.catalogs.nessie",
+    "dativo_engine.commits.branches",
     "dativo_engine.commits.mergestep",
     "dativo_engine.commits.late",
     "dativo_engine.storage.s3",

@@ -17,11 +17,16 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-Fault = Literal["reset", "lost", "cut", "late", "429", "500", "503"]
+Brief = Literal["reset", "lost", "cut", "late", "trickled", "429", "500", "503"]
+Fault = Brief | Literal["never", "401"]
 """reset: before the server gets the request; lost: its answer, after it was carried out; cut: half of the body arrives;
-late: everything takes a second longer; the numbers: the server answers so and does nothing."""
-FAULTS: tuple[Fault, ...] = get_args(Fault)
+late: everything takes a second longer; trickled: the answer comes byte by byte; the numbers: the server answers so and
+does nothing; never: it carries the request out, and the answer does not come as long as anyone waits."""
+FAULTS: tuple[Brief, ...] = get_args(Brief)
 LATE_SECONDS = 1.0
+# Between two bytes, of which so many come alone.
+TRICKLE_SECONDS = 0.02
+TRICKLED = 50
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
 
@@ -32,27 +37,30 @@ class Trouble:
     Attributes:
         at: which one, counted from 1; 0: none by its number.
         every: a pattern; each one that begins so.
+        first: a pattern; the first one that begins so.
         requests: how many came so far.
         met: the request that it happened to last.
     """
 
     at: int = 0
     every: str = ""
+    first: str = ""
     fault: Fault = "reset"
     requests: int = 0
     met: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, fault: Fault = "reset", *, at: int = 0, every: str = "") -> None:
+    def begin(self, fault: Fault = "reset", *, at: int = 0, every: str = "", first: str = "") -> None:
         """Choose anew, and count anew."""
         with self._lock:
-            self.at, self.every, self.fault, self.requests, self.met = at, every, fault, 0, ""
+            self.at, self.every, self.first, self.fault, self.requests, self.met = at, every, first, fault, 0, ""
 
     def next(self, request: str) -> Fault | None:
         """The request that comes now, and its fate."""
         with self._lock:
             self.requests += 1
-            if self.requests != self.at and not (self.every and re.match(self.every, request)):
+            first = bool(self.first and not self.met and re.match(self.first, request))
+            if self.requests != self.at and not first and not (self.every and re.match(self.every, request)):
                 return None
             self.met = request
             return self.fault
@@ -96,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "cut":
             self._send_half(body)
             self._reset()
-        elif fault in ("429", "500", "503"):
+        elif fault in ("401", "429", "500", "503"):
             self._answer(int(fault), [("Content-Type", "text/plain")], b"the proxy says no")
         else:
             if fault == "late":
@@ -104,6 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, content = self._ask(body)
             if fault == "lost":
                 self._reset()
+            elif fault == "never":
+                self.connection.recv(1)  # until the client gives up
+                self._reset()
+            elif fault == "trickled":
+                self._answer(status, headers, content, alone=TRICKLED)
             else:
                 self._answer(status, headers, content)
 
@@ -133,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
                 connection.putheader(name, value)
         connection.endheaders()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, *, alone: int = 0) -> None:
         self.send_response_only(status)
         lengths = [value for name, value in headers if name.lower() == "content-length"]
         for name, value in headers:
@@ -142,7 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", lengths[0] if self.command == "HEAD" and lengths else str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            for byte in content[:alone]:
+                self.wfile.write(bytes([byte]))
+                time.sleep(TRICKLE_SECONDS)
+            self.wfile.write(content[alone:])
 
     def _reset(self) -> None:
         self.close_connection = True

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.chaos.proxy import Trouble, proxy
 from tests.e2e.project import Finished, Project
 from tools.services.nessie import NessieServer
 from tools.services.postgres import PostgresServer
@@ -183,6 +184,19 @@ def test_a_wrong_setting_ends_a_run_and_a_check_with_one_line_that_names_it(
     checked = run(project, job, "check")
     assert checked.exit_code == 2
     assert setting in checked.stderr
+
+
+def test_a_token_that_nessie_refuses_is_named_by_its_setting(
+    project: Project, lake: Lake, nessie: NessieServer
+) -> None:
+    project.orders("a.csv", [(1, "x", "1.00")])
+    trouble = Trouble()
+    trouble.begin("401", every=".")
+    with proxy(nessie.uri, trouble) as uri:
+        done = run(project, on_nessie(lake, uri, more=f", {TOKEN}").with_secrets(token="an-old-token"))
+    reason = str(done.events[-1]["message"])
+    assert (done.exit_code, "target.connection.nessie.token" in reason) == (2, True), reason
+    assert "an-old-token" not in done.stderr
 
 
 def test_a_role_that_may_not_delete_is_told_so_and_loads(project: Project, lake: Lake) -> None:

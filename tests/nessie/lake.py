@@ -18,6 +18,7 @@ from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
+from tests.chaos.child import Child
 from tools.services.seaweedfs import S3Server
 
 DATIVO = str(Path(sys.executable).with_name("dativo"))
@@ -158,6 +159,10 @@ class Lake:
             timeout=300,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def forked(self, config: str) -> int:
+        """The exit code of a run in a child that has imported everything: hundreds of runs take minutes."""
+        return Child(self.root, ["run", "--config", config], log=self.root / "log.txt").finish()
 
     def run(self, config: str, *, expected: int = 0) -> Finished:
         """A run that ends as expected."""

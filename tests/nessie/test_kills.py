@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from lake import DATIVO, Lake
@@ -20,23 +21,34 @@ from tools.services.seaweedfs import S3Server, seaweedfs
 KILLS = int(os.environ.get("DATIVO_KILLS", "0")) or 8
 # What a run spends on starting, before it asks anybody anything, is less interesting.
 EARLIEST = 0.3
-# And this part of it, at most, comes after its first staged file.
+# And this part of it, at most, comes after its first staged object.
 STAGED = 0.2
-Kill = Callable[[subprocess.Popen[bytes]], None]
+# How often a moment is drawn for each kill, at most.
+MOST_DRAWN = 5
 Note = Callable[[str, object], None]
 
 pytestmark = pytest.mark.timeout(3600)
 
 
-def test_dativo_killed_at_random_moments_and_run_again(lake: Lake, record_property: Note) -> None:
-    prove(lake, lambda child: child.send_signal(signal.SIGKILL), kills=KILLS // 2, note=record_property)
+@dataclass(frozen=True)
+class Kill:
+    """Whose end it is, and how it comes, while a run goes on in a child."""
+
+    whose: str
+    of: Callable[[subprocess.Popen[bytes]], None]
+
+
+@pytest.mark.parametrize("mode", ["merge", "append"])
+def test_dativo_killed_at_random_moments_and_run_again(lake: Lake, mode: str, record_property: Note) -> None:
+    kill = Kill("dativo", lambda child: child.send_signal(signal.SIGKILL))
+    prove(lake, kill, kills=KILLS // 4, note=record_property, mode=mode)
 
 
 @pytest.mark.usefixtures("nessie")  # skips where it is not installed
 def test_nessie_killed_at_random_moments_while_a_run_goes_on(lake: Lake, s3: S3Server, record_property: Note) -> None:
     with nessie_server.nessie(s3, persistent=True) as server:
         lake.uri = lake.server = server.uri
-        prove(lake, lambda _: restart(server), kills=KILLS // 4, note=record_property)
+        prove(lake, Kill("nessie", lambda _: restart(server)), kills=KILLS // 4, note=record_property)
 
 
 @pytest.mark.usefixtures("nessie")
@@ -44,31 +56,44 @@ def test_the_s3_server_killed_at_random_moments_while_a_run_goes_on(lake: Lake, 
     with seaweedfs() as s3, nessie_server.nessie(s3) as server:
         lake.uri = lake.server = server.uri
         lake.endpoint, lake.s3 = s3.endpoint, s3
-        prove(lake, lambda _: restart(s3), kills=KILLS // 4, note=record_property)
+        prove(lake, Kill("s3", lambda _: restart(s3)), kills=KILLS // 4, note=record_property)
 
 
-def prove(lake: Lake, kill: Kill, *, kills: int, note: Note) -> None:
-    """Kill at random moments, half of them after the first staged file; a run after each finds everything right."""
+def prove(lake: Lake, kill: Kill, *, kills: int, note: Note, mode: str = "merge") -> None:
+    """Kill at random moments, half of them after the first staged object; a run after each finds everything right.
+
+    A moment that came after the run's end is drawn again.
+    """
     chance = random.Random(kills)
-    config = lake.job(lake.acme, mode="merge")
-    lake.arrive(lake.acme, [(0, "first")])
+    config = lake.job(lake.acme, mode=mode)
+    expected = arrive(lake, 1, mode)
     lake.run(config)
     began = time.monotonic()
-    lake.arrive(lake.acme, [(0, "second")])
+    expected |= arrive(lake, 2, mode)
     lake.run(config)
     lasts = time.monotonic() - began
-    expected = {0: "second"}
-    for number in range(1, kills + 1):
-        expected |= {0: str(number), number: "new"}
-        lake.arrive(lake.acme, [(0, str(number)), (number, "new")])
+    killed, number = 0, 2
+    while killed < kills:
+        number += 1
+        assert number < MOST_DRAWN * kills + 3, f"runs ended before {kills - killed} of the kills"
+        expected |= arrive(lake, number, mode)
         child = start(lake, config)
-        told = wait(lake, child, chance, lasts, staged=number % 2 == 0)
-        kill(child)
-        code = child.wait()
+        told = wait(lake, child, chance, lasts, staged=killed % 2 == 1)
+        if child.poll() is None:
+            kill.of(child)
+            killed += 1
+            note("kill", f"{kill.whose}|{told}")
+        child.wait()
         lake.run(config)
         assert lake.rows(lake.acme, lake.acme) == sorted(expected.items()), told
         assert lake.run_branches(lake.acme) == [], told
-        note("kills", f"{told}|exit code {code}")
+
+
+def arrive(lake: Lake, number: int, mode: str) -> dict[int, str]:
+    """A new row, and in merge mode a change of an old one; answers what the table has to have of them."""
+    rows = {number: "new"} | ({0: str(number)} if mode == "merge" else {})
+    lake.arrive(lake.acme, list(rows.items()))
+    return rows
 
 
 def start(lake: Lake, config: str) -> subprocess.Popen[bytes]:
@@ -86,15 +111,14 @@ def start(lake: Lake, config: str) -> subprocess.Popen[bytes]:
 def wait(lake: Lake, child: subprocess.Popen[bytes], chance: random.Random, lasts: float, *, staged: bool) -> str:
     """Wait for a moment of a run, and tell which it was."""
     if not staged:
-        moment = chance.uniform(EARLIEST, 1) * lasts
-        time.sleep(moment)
-        return f"after {moment:.2f} s of {lasts:.2f}"
-    journals = lake.root / "state" / lake.acme / "staged" / "orders"
-    while child.poll() is None and not any(journals.glob("*.staged")):
+        time.sleep(chance.uniform(EARLIEST, 1) * lasts)
+        return "at any moment"
+    folder = f"{lake.prefix}/{lake.acme}/orders/data/"
+    before = len(lake.objects(folder))
+    while child.poll() is None and len(lake.objects(folder)) == before:
         time.sleep(0.005)
-    moment = chance.uniform(0, STAGED) * lasts
-    time.sleep(moment)
-    return f"{moment:.2f} s after the first staged file, of {lasts:.2f}"
+    time.sleep(chance.uniform(0, STAGED) * lasts)
+    return "after the first staged object"
 
 
 def restart(server: NessieServer | S3Server) -> None:
