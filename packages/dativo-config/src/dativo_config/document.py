@@ -75,12 +75,15 @@ def show_path(path: tuple[str | int, ...]) -> str:
     return shown
 
 
-def read_document(path: Path) -> tuple[Document | None, list[Problem]]:
-    """The file at `path`. With problems there may still be a document, for more to be found in it."""
+def read_document(path: Path, *, copy: Path | None = None) -> tuple[Document | None, list[Problem]]:
+    """The file at `path`, or a `copy` that is read in its place.
+
+    With problems there may still be a document, for more to be found in it.
+    """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG((copy or path).stat().st_mode):
             return None, [Problem(Position(path), "", "is not a file")]
-        with path.open("rb") as file:
+        with (copy or path).open("rb") as file:
             return parse_document(path, file.read(MOST_BYTES + 1))
     except FileNotFoundError:
         return None, [Problem(Position(path), "", "there is no such file")]

@@ -137,7 +137,7 @@ class _Drafting:
             self._tell(at, f"the path {refusal or 'must be a file of the project'}", "name a file of the project")
             return None
         path = self.library.project.resolve(text)
-        if not path.is_file():
+        if not self.library.has(path):
             shown = "the file" if at in self.opened.paths else f"'{text}'"
             if path.is_dir():
                 self._tell(at, f"{shown} is a folder", "name a file in it")

@@ -18,6 +18,7 @@ from dativo_config.models.connector import ConnectorSpec, Recipe
 from dativo_config.models.contract import Contract
 from dativo_config.models.runner import Runner, RunnerFile
 from dativo_config.project import Project
+from dativo_config.stamps import Stamp, stamp
 from dativo_config.unavailable import unavailable
 from dativo_config.validate import Block
 
@@ -60,6 +61,9 @@ class Library:
     Attributes:
         findings: every problem of every file read so far.
         count: how many files were read so far.
+        held: a folder of copies, each under its path in the project, that are read in place of the project's files.
+        texts: of each file that could be read.
+        looked_at: the stamp of each file that was read or looked for, from before that: what was read is no older.
     """
 
     project: Project
@@ -71,12 +75,27 @@ class Library:
 
     _runners: dict[Path, RunnerFileRead | None] = field(default_factory=dict[Path, "RunnerFileRead | None"])
     count: int = 0
+    held: Path | None = None
+    texts: dict[Path, str] = field(default_factory=dict[Path, str])
+    looked_at: dict[Path, Stamp] = field(default_factory=dict[Path, Stamp])
 
     @cached_property
     def environment(self) -> Environment:
         """The variables that files may name."""
         vendor = frozenset(name for spec in self.connectors.values() for name in spec.environment)
         return Environment(self.variables, one_tenant=self.project.one_tenant, vendor=vendor)
+
+    def has(self, path: Path) -> bool:
+        """Whether there is such a file."""
+        self.looked_at.setdefault(path, stamp(path))
+        return path.is_file() or self.copy_of(path) is not None
+
+    def copy_of(self, path: Path) -> Path | None:
+        """What is read in the file's place; None: itself."""
+        if self.held is None or not path.is_relative_to(self.project.root):
+            return None
+        copy = self.held / path.relative_to(self.project.root)
+        return copy if copy.is_file() else None
 
     def open(self, path: Path, kind: Literal["job", "recipe", "runner"]) -> Interpolated | None:
         """A file with its variables put in, and what this version does not offer told."""
@@ -124,8 +143,11 @@ class Library:
 
     def _document(self, path: Path) -> Document | None:
         self.count += 1
-        document, problems = read_document(path)
+        self.looked_at.setdefault(path, stamp(path))
+        document, problems = read_document(path, copy=self.copy_of(path))
         self.findings.add(problems)
+        if document is not None:
+            self.texts[path] = document.text
         return document
 
     def _read_contract(self, path: Path) -> ContractFile | None:

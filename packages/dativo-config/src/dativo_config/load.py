@@ -28,6 +28,7 @@ from dativo_config.problems import ConfigError, Position, Problem
 from dativo_config.project import Project, find_root, open_project, yaml_files
 from dativo_config.recipes import OpenedRecipe, credentials_in_variables, open_recipe
 from dativo_config.resolve import resolve
+from dativo_config.stamps import Stamp
 from dativo_config.walls import Walls, opened_folders
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class LoadSettings:
         tenant_id: `--tenant-id`, which jobs must agree with.
         state_dir: None: `STATE_DIR`, else `state/` in the project.
         secrets_dir: None: `secrets/` in the project.
+        held: a folder of copies, each under its path in the project, that a runner file's jobs are made of in place of
+            the project's own files: a service keeps there what files were before they held problems.
     """
 
     project: Path | None = None
@@ -50,6 +53,7 @@ class LoadSettings:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     state_dir: Path | None = None
     secrets_dir: Path | None = None
+    held: Path | None = None
     mode: Literal["self_hosted", "cloud"] = "self_hosted"
 
 
@@ -62,6 +66,8 @@ class Loaded:
         problems: every one of every file read, sorted by place; always empty in what `load` answers.
         broken: the job files that became no job, each with the problems of all files it is made of.
         files: how many files were read.
+        looked_at: the stamp of each file that was read or looked for, those of neighbours too, from before that.
+        texts: each file that could be read, as it was.
     """
 
     project: Project
@@ -70,6 +76,8 @@ class Loaded:
     problems: tuple[Problem, ...] = ()
     broken: Mapping[Path, tuple[Problem, ...]] = field(default_factory=dict[Path, tuple[Problem, ...]])
     files: int = 0
+    looked_at: Mapping[Path, Stamp] = field(default_factory=dict[Path, Stamp])
+    texts: Mapping[Path, str] = field(default_factory=dict[Path, str], repr=False)
 
 
 def load(
@@ -183,7 +191,7 @@ def examine_runner(
             in the answer.
     """
     settings = settings or LoadSettings()
-    library = Library(_project(path, settings), connectors, settings.environment)
+    library = Library(_project(path, settings), connectors, settings.environment, held=settings.held)
     read = _read_runner(library, path)
     runner = read.runner
     if mode is not None and runner.mode != mode:
@@ -232,7 +240,16 @@ def _examine(
     ]
     problems = tuple(sorted(library.findings.problems))
     broken = _broken(set(files) - {job.path for job in jobs}, {draft.path: draft.files for draft in drafts}, problems)
-    return Loaded(library.project, tuple(jobs), runner, problems, broken, library.count)
+    return Loaded(
+        library.project,
+        tuple(jobs),
+        runner,
+        problems,
+        broken,
+        files=library.count,
+        looked_at=library.looked_at,
+        texts=library.texts,
+    )
 
 
 def _broken(
@@ -265,7 +282,9 @@ def _neighbours(library: Library, drafts: Sequence[Draft], files: Sequence[Path]
     loaded = {file.absolute() for file in files}
     quiet = Library(project, library.connectors, library.variables)
     others = (file for file in candidates if file.absolute() not in loaded)
-    return [draft for file in others if (draft := read_draft(quiet, file))]
+    found = [draft for file in others if (draft := read_draft(quiet, file))]
+    library.looked_at = {**quiet.looked_at, **library.looked_at}
+    return found
 
 
 def _met(all_feeds: Mapping[TableName, Sequence[Feed]]) -> frozenset[TableName]:
