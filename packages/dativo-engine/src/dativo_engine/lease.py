@@ -83,9 +83,8 @@ def _holders(tenant: Tenant, slots: int) -> list[str]:
     for slot in range(slots):
         try:
             holder = json.loads(tenant.lease_file(slot).read_text())
-        except (OSError, ValueError, KeyError):
-            continue  # freed or being written at this moment
-        holders.append(
-            f"job {holder['job']}, run {holder['run_id']}, process {holder['process']}, since {holder['since']}"
-        )
+            told = f"job {holder['job']}, run {holder['run_id']}, process {holder['process']}, since {holder['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # freed or being written at this moment, or of another version
+        holders.append(told)
     return holders or ["a run that is just starting"]
