@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -90,7 +91,7 @@ def test_a_tick_starts_a_run_with_the_schedules_tags(project: Project, instance:
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
 def test_a_schedule_whose_run_is_not_over_skips_its_tick(
-    project: Project, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+    project: Project, instance: dg.DagsterInstance, status: dg.DagsterRunStatus, capsys: pytest.CaptureFixture[str]
 ):
     start_run(instance, "acme orders", status)
 
@@ -98,6 +99,8 @@ def test_a_schedule_whose_run_is_not_over_skips_its_tick(
 
     assert not tick.runs
     assert tick.skipped == "acme orders: 1 of 1 runs are not over, and overlap is skip"
+    told = json.loads(capsys.readouterr().err)
+    assert (told["event_type"], told["message"], told["schedule"]) == ("schedule_skipped", tick.skipped, "acme orders")
 
 
 def test_runs_that_are_over_and_runs_of_others_do_not_count(project: Project, instance: dg.DagsterInstance):
@@ -134,7 +137,10 @@ def test_a_tick_missed_while_the_service_was_down_is_made_up_for(project: Projec
 
 @pytest.mark.parametrize("setting", [{"catch_up": "none"}, {"max_catchup_runs": 0}])
 def test_a_missed_tick_is_skipped_where_it_is_not_to_be_made_up_for(
-    project: Project, instance: dg.DagsterInstance, setting: dict[str, object]
+    project: Project,
+    instance: dg.DagsterInstance,
+    setting: dict[str, object],
+    capsys: pytest.CaptureFixture[str],
 ):
     project.schedules[0].update(setting)
     project.write_runner()
@@ -143,7 +149,9 @@ def test_a_missed_tick_is_skipped_where_it_is_not_to_be_made_up_for(
 
     assert not tick.runs
     assert "missed at" in tick.skipped
+    assert json.loads(capsys.readouterr().err)["message"] == tick.skipped
     assert due(project, instance).runs
+    assert capsys.readouterr().err == "", "a run is no news"
 
 
 def test_an_interval_that_cron_can_say_is_a_schedule(project: Project):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dativo_config.models.runner import Schedule
+from dativo_engine.events import EventLog
 
 from dativo_dagster.names import tag_key
 
@@ -43,20 +45,26 @@ class Timetable:
         return {**{tag_key(key): value for key, value in self.schedule.tags.items()}, SCHEDULE_TAG: self.schedule.name}
 
     def answer(self, due: datetime, instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
-        """What the tick that was due at a time does: start a run, or say why not."""
+        """What the tick that was due at a time does: start a run, or say why not, in the log too."""
+        reason = self._reason_to_skip(due, instance)
+        if reason is None:
+            return dg.RunRequest(tags=self.tags)
+        # A line of the code server's, which the service passes on.
+        EventLog(sys.stderr).emit("schedule_skipped", reason, schedule=self.schedule.name, dagster_job=self.job)
+        return dg.SkipReason(reason)
+
+    def _reason_to_skip(self, due: datetime, instance: dg.DagsterInstance) -> str | None:
         schedule, late = self.schedule, datetime.now(UTC) - due
         if late > LATE and (schedule.catch_up == "none" or schedule.max_catchup_runs == 0):
             since = f"{due:%Y-%m-%d %H:%M:%S} UTC"
-            return dg.SkipReason(f"{schedule.name}: missed at {since}, and catch_up is none; it runs when next due")
+            return f"{schedule.name}: missed at {since}, and catch_up is none; it runs when next due"
         if schedule.overlap == "skip":
             unfinished = instance.get_runs_count(
                 dg.RunsFilter(tags={SCHEDULE_TAG: self.schedule.name}, statuses=UNFINISHED)
             )
             if unfinished >= self.most_runs:
-                return dg.SkipReason(
-                    f"{schedule.name}: {unfinished} of {self.most_runs} runs are not over, and overlap is skip"
-                )
-        return dg.RunRequest(tags=self.tags)
+                return f"{schedule.name}: {unfinished} of {self.most_runs} runs are not over, and overlap is skip"
+        return None
 
 
 def build_schedule(timetable: Timetable) -> dg.ScheduleDefinition | dg.SensorDefinition:
