@@ -78,6 +78,11 @@ class Orchestrator(Model):
     retry_config: RetryConfig | None = Field(
         default=None, description="Retries of jobs that set none; also taken under `runner`."
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]+",
+        description="Where people find the UI, path prefix included, as alerts link to it; default: this machine's.",
+    )
 
 
 class Shared(Model):
@@ -113,11 +118,15 @@ class AlertTarget(Model):
 class Alerts(AlertTarget):
     """Whom the service tells of failures: a webhook that takes a JSON body with `text`, as Slack's do."""
 
-    tenants: dict[str, AlertTarget] = Field(default={}, description="Tenants whose alerts go elsewhere.")
+    tenants: dict[str, AlertTarget] = Field(
+        default={},
+        description="Tenants whose alerts go elsewhere, or of other events; without a `webhook` to the same one.",
+    )
 
     def of(self, tenant: str) -> AlertTarget:
-        """Where a tenant's alerts go."""
-        return self.tenants.get(tenant, self)
+        """Where a tenant's alerts go: to its own webhook, else to everybody's; which events, it may say either way."""
+        own = self.tenants.get(tenant, self)
+        return own if own.webhook is not None else own.model_copy(update={"webhook": self.webhook})
 
 
 class Kept(Model):
