@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,11 @@ mutation($params: ExecutionParams!) { launchPipelineExecution(executionParams: $
 _LOG = """
 query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { ... on MessageEvent { message } } } } }
 """
+_EVALUATE = """
+mutation($selector: ScheduleSelector!, $timestamp: Float) { scheduleDryRun(
+    selectorData: $selector, timestamp: $timestamp
+) { __typename ... on DryRunInstigationTick { evaluationResult { skipReason } } ... on PythonError { message } } }
+"""
 _RUNS = "query { runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
 _CANCEL = "mutation($ids: [String!]!) { terminateRuns(runIds: $ids) { __typename } }"
 _ASSETS = """
@@ -48,12 +54,14 @@ class Service:
     """One service of a project.
 
     Attributes:
+        path: where a proxy would serve the UI.
         lines: the log so far, as it was written.
     """
 
     tenants: Tenants
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    path: str = ""
     lines: list[str] = field(default_factory=list[str])
 
     def __enter__(self) -> Self:
@@ -79,10 +87,10 @@ class Service:
     def start(self) -> None:
         """Start it; `wait_for("orchestrator_ready")` waits until it answers."""
         port, health = free_ports(2)
-        self.url, self.health_url = f"http://localhost:{port}", f"http://localhost:{health}/health"
-        ports = ("--host", "127.0.0.1", "--port", str(port), "--health-port", str(health))
+        self.url, self.health_url = f"http://localhost:{port}{self.path}", f"http://localhost:{health}/health"
+        place = ("--host", "127.0.0.1", "--port", str(port), "--health-port", str(health), "--path-prefix", self.path)
         self.process = subprocess.Popen(
-            [DATIVO, "start", "orchestrated", *ports, *self.arguments],
+            [DATIVO, "start", "orchestrated", *place, *self.arguments],
             cwd=self.tenants.root,
             env=self.tenants.environment(self.environment),
             stdin=subprocess.DEVNULL,
@@ -148,6 +156,17 @@ class Service:
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
 
+    def evaluate(self, schedule: str, due: datetime) -> dict[str, Any]:
+        """Press "Test schedule" with a time."""
+        selector = {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": "dativo",
+            "scheduleName": schedule,
+        }
+        answer = self.graphql(_EVALUATE, selector=selector, timestamp=due.timestamp())["scheduleDryRun"]
+        assert answer["__typename"] == "DryRunInstigationTick", answer
+        return answer["evaluationResult"]
+
     def cancel(self, *run_ids: str) -> None:
         """Press "Terminate" for these runs. For one whose code server was replaced the answer is an error page."""
         with suppress(urllib.error.HTTPError):
@@ -184,6 +203,14 @@ class Service:
     def is_healthy(self) -> bool:
         """Whether it says that all is well."""
         return self.health()["healthy"]
+
+    def answers(self) -> bool:
+        """Whether its UI does."""
+        try:
+            self.runs()
+        except OSError:
+            return False
+        return True
 
     def status(self, run_id: str) -> str:
         """How a run stands."""

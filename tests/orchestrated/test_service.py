@@ -14,7 +14,7 @@ import pytest
 from dativo_dagster.service.housekeeping import DAY
 
 from tests.orchestrated.held import HeldFile, HeldFiles
-from tests.orchestrated.service import Service
+from tests.orchestrated.service import OVER, Service
 from tests.orchestrated.tenants import DATIVO, Tenants, schedule
 
 # Services start slowly where others do.
@@ -59,8 +59,9 @@ def tenants(tmp_path_factory: pytest.TempPathFactory, file: HeldFile, flaky_file
 
 def schedules(*names: str) -> list[dict[str, object]]:
     """Those of the tenants' jobs, named for them, and of the others."""
-    others = ("jobs/acme/slow.yaml", "jobs/acme/flaky.yaml", "jobs/umbrella/wrong.yaml")
-    return [*(schedule(f"jobs/{name}/orders.yaml", name) for name in names), *map(schedule, others)]
+    others = ("jobs/acme/flaky.yaml", "jobs/umbrella/wrong.yaml")
+    slow = schedule("jobs/acme/slow.yaml", catch_up="none")
+    return [*(schedule(f"jobs/{name}/orders.yaml", name) for name in names), slow, *map(schedule, others)]
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +199,47 @@ def test_a_hangup_has_the_definitions_loaded_again_where_no_file_changed(service
     service.wait_for("definitions_reloaded", count=reloads + 1, level="INFO")
 
 
+def test_a_job_that_is_edited_into_something_invalid_goes_on_as_it_was(service: Service, tenants: Tenants) -> None:
+    file = tenants.root / "jobs" / "umbrella" / "orders.yaml"
+    good = file.read_text()
+    file.write_text(good.replace("source_connector: csv", "source_connector: cvs"))
+    (told,) = service.wait_for("definitions_reloaded", level="WARNING")
+    assert "jobs/umbrella/orders.yaml:2:" in told["message"]
+    assert any("did you mean 'csv'" in warning for warning in service.health()["warnings"])
+
+    run_id = service.launch("UMBRELLA__ORDERS")
+    service.until(lambda: service.status(run_id) in OVER, "the run's end")
+    assert service.status(run_id) == "SUCCESS"
+    assert "umbrella" in {item["name"] for item in service.health()["schedules"]}
+
+    reloads = len(service.told("definitions_reloaded"))
+    file.write_text(good)
+    service.wait_for("definitions_reloaded", count=reloads + 1)
+    assert service.told("definitions_reloaded")[-1]["level"] == "INFO"
+
+
+def test_a_tick_that_is_skipped_is_in_the_log(service: Service) -> None:
+    found = service.evaluate("slow", datetime.now(UTC) - DAY)
+
+    assert "catch_up is none" in found["skipReason"]
+    service.wait_for("schedule_skipped", schedule="slow", message=found["skipReason"])
+
+
+def test_a_changed_limit_is_taken_over_and_spares_the_code_server(service: Service, tenants: Tenants) -> None:
+    def pids(part: str) -> set[int]:
+        return {pid for pid, line in service.processes().items() if part in line}
+
+    code_servers, webservers = pids("code-server"), pids("dagster_webserver")
+    reloads = len(service.told("definitions_reloaded"))
+
+    tenants.runner(schedules("acme", "umbrella", "initech"), mode="orchestrated", max_concurrent_runs=9)
+
+    service.wait_for("definitions_reloaded", count=reloads + 1)
+    service.until(lambda: not pids("dagster_webserver") & webservers and service.answers(), "a webserver that knows it")
+    assert service.told("definitions_reloaded")[-1]["level"] == "INFO"
+    assert pids("code-server") == code_servers
+
+
 def test_a_tenant_with_a_long_queue_does_not_delay_another(service: Service, file: HeldFile) -> None:
     service.until(service.is_healthy, "health")
     slow = service.launch("ACME__SLOW")
@@ -230,8 +272,11 @@ def test_sigterm_ends_every_process_in_time_and_the_next_service_goes_on_with_wh
 
     file.release()
     (tenants.root / "state" / ".dagster" / "housekeeping").write_text((datetime.now(UTC) - DAY).isoformat())
-    with Service(tenants) as following:
-        following.wait_for("orchestrator_ready")
+    with Service(tenants, ["--read-only"], path="/dativo") as following:
+        (ready,) = following.wait_for("orchestrator_ready")
+        assert ready["url"] == following.url
+        with pytest.raises(AssertionError, match="UnauthorizedError"):
+            following.launch("UMBRELLA__ORDERS")
         following.until(lambda: following.is_retried(stopped), "the end of a retry")
         following.wait_for("history_deleted", runs=0)
         for tenant in ("acme", "umbrella"):

@@ -2,13 +2,14 @@
 
 # Dagster looks at the annotation of `context` itself, so annotations are not put off here.
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import dagster as dg
 from dativo_config.models.contract import Contract
 from dativo_config.models.resolved import ResolvedJob, TableName
+from dativo_config.problems import Problem, headline
 from dativo_engine.results import RunOptions
 from dativo_engine.urls import public_name
 
@@ -70,7 +71,7 @@ def _table_spec(wiring: Wiring, table: TableName, key: dg.AssetKey) -> dg.AssetS
         group_name=group_name(job.tenant),
         kinds={tag_value(job.spec.name), "iceberg"},
         owners=[_owner(contract.owner)] if contract.owner else [],
-        description=schema.description or contract.description or None,
+        description=_description(schema.description or contract.description, wiring.problems),
         tags={
             TENANT_TAG: job.tenant.id,
             JOB_TAG: job.name,
@@ -83,8 +84,21 @@ def _table_spec(wiring: Wiring, table: TableName, key: dg.AssetKey) -> dg.AssetS
             **_source_metadata(wiring, table),
             **_target_metadata(job),
             "contract": f"{wiring.shown(contract.path)}, version {contract.version}",
+            **problems_metadata(wiring.problems),
         },
     )
+
+
+def _description(said: str, problems: Sequence[Problem]) -> str | None:
+    """What the contract says; before it, what is wrong with the files of a job that is served as it was."""
+    held = "This job's files hold problems; until they are mended it runs as it did before."
+    return "\n\n".join(filter(None, ([held, *map(headline, problems)] if problems else []) + [said])) or None
+
+
+def problems_metadata(problems: Sequence[Problem]) -> dict[str, dg.MetadataValue]:
+    """What is wrong with a job's files, line by line; nothing: nothing."""
+    lines = "\n".join(f"- `{headline(problem)}`" for problem in problems)
+    return {"problems": dg.MetadataValue.md(lines)} if problems else {}
 
 
 def labels(job: ResolvedJob, contract: Contract) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dativo_config.load import Loaded
 from dativo_config.problems import Problem, headline
 from dativo_config.project import Project
 
+from dativo_dagster.assets import problems_metadata
 from dativo_dagster.names import group_name
 
 NO_TENANT = "no tenant"  # with a space, as no id is written
@@ -29,5 +30,5 @@ def _broken_spec(project: Project, path: Path, problems: tuple[Problem, ...]) ->
         kinds={"broken"},
         tags={"dativo/status": "broken"},
         description="\n\n".join(("This job's files hold problems; until they are mended it does not run.", *told)),
-        metadata={"problems": dg.MetadataValue.md("\n".join(f"- `{line}`" for line in told))},
+        metadata=problems_metadata(problems),
     )

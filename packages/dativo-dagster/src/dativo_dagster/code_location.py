@@ -16,7 +16,7 @@ from dativo_config.load import LoadSettings
 from dativo_config.project import find_root, open_project
 from dativo_engine.process import tune_process
 
-from dativo_dagster.definitions import build_definitions
+from dativo_dagster.definitions import build_definitions, held_folder
 from dativo_dagster.logs import json_lines
 from dativo_dagster.service.leash import end_with_service
 
@@ -31,7 +31,11 @@ def defs() -> dg.Definitions:
     """All that the runner file lists."""
     root = find_root(Path.cwd(), given=None, environment=os.environ)
     runner_config = open_project(root, environment=os.environ).runner_file
-    settings = LoadSettings(project=root, mode="cloud" if os.environ.get("DATIVO_MODE") == "cloud" else "self_hosted")
+    settings = LoadSettings(
+        project=root,
+        mode="cloud" if os.environ.get("DATIVO_MODE") == "cloud" else "self_hosted",
+        held=held_folder(os.environ),
+    )
     manager = os.environ.get("DATIVO_SECRET_MANAGER") or None
     definitions = build_definitions(runner_config, settings=settings, secret_manager=manager)
     return dg.Definitions.merge(definitions, dg.Definitions(loggers={"console": json_lines}))

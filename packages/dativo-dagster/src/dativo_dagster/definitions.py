@@ -8,13 +8,14 @@ from __future__ import annotations
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 from dativo_config.load import Loaded, LoadSettings, examine_runner
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Orchestrator
-from dativo_config.problems import headline
+from dativo_config.problems import Problem, headline
 from dativo_engine.connectors import specs
 from dativo_engine.results import RunOptions
 
@@ -27,6 +28,16 @@ from dativo_dagster.wiring import wire
 
 # How often a run is tried again where neither job nor runner has a `retry_config`.
 DEFAULT_RETRIES = 3
+
+
+# The folder of copies that a service has its processes read in place of files that hold problems now.
+HELD_FILES = "DATIVO_HELD_FILES"
+
+
+def held_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where the service that started this process keeps those copies; None: there is none."""
+    given = environment.get(HELD_FILES)
+    return Path(given) if given else None
 
 
 def build_definitions(
@@ -48,7 +59,8 @@ def build_definitions(
     assert loaded.runner is not None  # noqa: S101 - it raises otherwise
     _log_problems(loaded)
     orchestrator, shared, names = loaded.runner.orchestrator, _shared_tables(loaded.jobs), Names()
-    wirings = [wire(job, shared=shared, names=names) for job in loaded.jobs]
+    held_back = _held_back(Path(runner_config), settings)
+    wirings = [wire(job, shared=shared, names=names, problems=held_back.get(job.path, ())) for job in loaded.jobs]
     options = RunOptions(
         secret_manager=secret_manager,
         concurrency_per_tenant=orchestrator.concurrency_per_tenant,
@@ -84,6 +96,15 @@ def _schedules(
         if job is not None:
             most = min(schedule.max_concurrent_runs, orchestrator.concurrency_per_tenant)
             yield build_schedule(Timetable(names.give(schedule.name), schedule, job, most))
+
+
+def _held_back(runner_config: Path, settings: LoadSettings | None) -> Mapping[Path, tuple[Problem, ...]]:
+    """What is wrong with the files of jobs that are served as they were before; a run's process needs not know."""
+    if multiprocessing.parent_process() is not None or not (
+        settings and settings.held and any(settings.held.glob("*"))
+    ):
+        return {}
+    return examine_runner(runner_config, specs(), settings=replace(settings, held=None)).broken
 
 
 def _log_problems(loaded: Loaded) -> None:

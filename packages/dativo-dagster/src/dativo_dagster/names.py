@@ -56,6 +56,11 @@ def table_key(tenant: Tenant, table: TableName) -> dg.AssetKey:
     return dg.AssetKey([tenant.id, ".".join(table.namespace), table.table])
 
 
+def tenant_of(key: dg.AssetKey) -> str:
+    """Whose table an asset is."""
+    return key.path[0]
+
+
 def asset_key(job: ResolvedJob, table: TableName, *, shared: bool) -> dg.AssetKey:
     """What a job writes of a table: the table itself, or its part of one that several jobs write."""
     key = table_key(job.tenant, table)

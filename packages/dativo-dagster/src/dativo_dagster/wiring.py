@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 from dativo_config.models.contract import Rule
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
+from dativo_config.problems import Problem
 
 from dativo_dagster.names import Names, asset_key, job_name
 
@@ -44,12 +45,14 @@ class Wiring:
     Attributes:
         name: of its asset job.
         keys: the asset that each of its tables is.
+        problems: of its files as they are now; it is served as it was before they held any.
     """
 
     job: ResolvedJob
     name: str
     keys: Mapping[TableName, dg.AssetKey]
     checks: tuple[Check, ...]
+    problems: tuple[Problem, ...] = ()
 
     @property
     def file(self) -> str:
@@ -65,10 +68,13 @@ class Wiring:
         return [stream for stream in self.job.streams if self.keys[stream.table] == key]
 
 
-def wire(job: ResolvedJob, *, shared: AbstractSet[TableName], names: Names) -> Wiring:
+def wire(
+    job: ResolvedJob, *, shared: AbstractSet[TableName], names: Names, problems: tuple[Problem, ...] = ()
+) -> Wiring:
     """Give a job its names; `shared` are the tables that several jobs write."""
     keys = {stream.table: asset_key(job, stream.table, shared=stream.table in shared) for stream in job.streams}
-    return Wiring(job=job, name=names.give(job_name(job)), keys=keys, checks=tuple(_checks(job, keys)))
+    checks = tuple(_checks(job, keys))
+    return Wiring(job=job, name=names.give(job_name(job)), keys=keys, checks=checks, problems=problems)
 
 
 def _checks(job: ResolvedJob, keys: Mapping[TableName, dg.AssetKey]) -> Iterator[Check]:

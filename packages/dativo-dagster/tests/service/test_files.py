@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,11 +11,12 @@ import dagster as dg
 import pytest
 import yaml
 from dativo_config.models.runner import Runner
-from dativo_config.project import open_project
+from dativo_config.stamps import stamp
 from dativo_dagster.service.changes import Changes
 from dativo_dagster.service.housekeeping import Diary
 from dativo_dagster.service.instance import POSTGRES_URL, postgres_url, write_instance
-from dativo_dagster.service.leash import hold_leash, is_held
+from dativo_dagster.service.leash import hold_leash, is_held, lock_file
+from dativo_dagster.service.ports import refuse_taken
 from dativo_engine.errors import FatalError
 
 RUNNER = Runner.model_validate(
@@ -66,10 +69,9 @@ def test_the_daily_work_is_due_a_day_after_it_was_last_done(tmp_path: Path) -> N
 
 
 def test_changes_are_told_once_and_not_before_they_have_settled(tmp_path: Path) -> None:
-    job = tmp_path / "jobs" / "acme" / "orders.yaml"
-    job.parent.mkdir(parents=True)
+    job = tmp_path / "orders.yaml"
     job.write_text("tenant_id: acme\n")
-    changes = Changes(open_project(tmp_path, environment={}))
+    changes = Changes({job: stamp(job)})
     assert not changes.settled()
 
     job.write_text("tenant_id: acme\nname: orders\n")
@@ -77,3 +79,35 @@ def test_changes_are_told_once_and_not_before_they_have_settled(tmp_path: Path) 
 
     job.unlink()
     assert [changes.settled() for _ in range(3)] == [False, True, False]
+
+
+def test_an_edit_between_reading_and_watching_is_told(tmp_path: Path) -> None:
+    job, contract = tmp_path / "orders.yaml", tmp_path / "contract.yaml"
+    job.write_text("tenant_id: acme\n")
+    changes = Changes({job: stamp(job), contract: None})
+    job.write_text("tenant_id: acme\nname: orders\n")
+    assert [changes.settled() for _ in range(3)] == [False, True, False]
+
+    contract.write_text("it was looked for, and is there now\n")
+    assert [changes.settled() for _ in range(3)] == [False, True, False]
+
+
+def test_a_service_waits_for_what_a_dead_one_left_behind(tmp_path: Path) -> None:
+    with hold_leash(tmp_path):
+        pass
+    waits = (
+        "import fcntl, os, sys, time; descriptor = os.open(sys.argv[1], os.O_RDONLY); "
+        "fcntl.flock(descriptor, fcntl.LOCK_SH); print(flush=True); time.sleep(1)"
+    )
+    command = [sys.executable, "-c", waits, str(lock_file(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as left_behind:
+        assert left_behind.stdout is not None
+        left_behind.stdout.readline()
+        with hold_leash(tmp_path):
+            assert is_held(tmp_path)
+            assert left_behind.wait(timeout=1) == 0
+
+
+def test_a_port_beyond_the_last_is_a_problem_that_says_so() -> None:
+    with pytest.raises(FatalError, match=r"port 65536 .* --health-port"):
+        refuse_taken("127.0.0.1", 65536, option="--health-port")

@@ -49,15 +49,15 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
 def test_a_run_whose_process_is_gone_is_failed(instance: dg.DagsterInstance) -> None:
     run_id = run_in(instance, dg.DagsterRunStatus.STARTED, process=GONE)
 
-    assert fail_dead_runs(instance, set(), EVENTS) == [run_id]
+    assert fail_dead_runs(instance, set[int], EVENTS) == [run_id]
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
-    assert fail_dead_runs(instance, set(), EVENTS) == []
+    assert fail_dead_runs(instance, set[int], EVENTS) == []
 
 
 def test_a_run_that_was_being_cancelled_is_cancelled(instance: dg.DagsterInstance) -> None:
     run_id = run_in(instance, dg.DagsterRunStatus.CANCELING, process=GONE)
 
-    fail_dead_runs(instance, set(), EVENTS)
+    fail_dead_runs(instance, set[int], EVENTS)
 
     assert status(instance, run_id) is dg.DagsterRunStatus.CANCELED
 
@@ -65,9 +65,19 @@ def test_a_run_that_was_being_cancelled_is_cancelled(instance: dg.DagsterInstanc
 def test_a_run_that_goes_on_is_left_alone(instance: dg.DagsterInstance) -> None:
     run_id = run_in(instance, dg.DagsterRunStatus.STARTED, process=GONE)
 
-    assert fail_dead_runs(instance, {GONE}, EVENTS) == []
+    assert fail_dead_runs(instance, lambda: {GONE}, EVENTS) == []
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
     assert processes_of_runs(instance, {GONE, os.getpid()}) == {GONE}
+
+
+def test_a_process_that_begins_while_runs_are_looked_at_is_no_dead_one(instance: dg.DagsterInstance) -> None:
+    first = run_in(instance, dg.DagsterRunStatus.STARTED, process=GONE)
+
+    def alive() -> set[int]:
+        run_in(instance, dg.DagsterRunStatus.STARTED, process=GONE + 1)
+        return set()
+
+    assert fail_dead_runs(instance, alive, EVENTS) == [first]
 
 
 def test_a_run_that_is_just_being_started_is_waited_for_but_not_where_the_service_itself_begins(
@@ -75,11 +85,11 @@ def test_a_run_that_is_just_being_started_is_waited_for_but_not_where_the_servic
 ) -> None:
     run_id = run_in(instance, dg.DagsterRunStatus.STARTING, process=None)
 
-    assert fail_dead_runs(instance, set(), EVENTS) == []
-    assert fail_dead_runs(instance, set(), EVENTS, service_starts=True) == [run_id]
+    assert fail_dead_runs(instance, set[int], EVENTS) == []
+    assert fail_dead_runs(instance, set[int], EVENTS, service_starts=True) == [run_id]
 
 
 def test_finished_runs_are_no_concern(instance: dg.DagsterInstance) -> None:
     run_in(instance, dg.DagsterRunStatus.SUCCESS, process=GONE)
 
-    assert fail_dead_runs(instance, set(), EVENTS, service_starts=True) == []
+    assert fail_dead_runs(instance, set[int], EVENTS, service_starts=True) == []

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import dagster as dg
 from dativo_config.interpolate import resolve_secret
-from dativo_config.models.runner import AlertEvent, Alerts
+from dativo_config.models.runner import AlertEvent, Alerts, Runner
 from dativo_config.secrets import SecretNotFoundError, open_secrets
 from dativo_engine.events import EventLog
 
-from dativo_dagster.assets import JOB_TAG, TENANT_TAG
+from dativo_dagster.assets import JOB_TAG
+from dativo_dagster.names import tenant_of
+from dativo_dagster.service.failures import failures
 from dativo_dagster.service.settings import ServiceSettings
 
 TRIES = 3
@@ -69,16 +71,17 @@ class Alarm:
         """Up to which moment it has looked."""
         return self.settings.home / "alerts"
 
-    def look(self, instance: dg.DagsterInstance, alerts: Alerts) -> None:
+    def look(self, instance: dg.DagsterInstance, runner: Runner) -> None:
         """Post what is new. A webhook that does not take an alert is logged and not asked again for it."""
+        ui = (runner.orchestrator.public_url or self.settings.url).rstrip("/")
         since = self._cursor()
         # A run is told by its last change; one that changes while we look is found by the next look.
         records = instance.get_run_records(
             dg.RunsFilter(statuses=FINISHED, updated_after=since), order_by="update_timestamp", ascending=True
         )
         for record in records:
-            for alert in self._found(instance, record.dagster_run, record.update_timestamp):
-                self._tell(alert, alerts)
+            for alert in self._found(instance, record.dagster_run, at=record.update_timestamp, ui=ui):
+                self._tell(alert, runner.alerts)
             self.cursor_file.write_text(record.update_timestamp.isoformat())
 
     def _cursor(self) -> datetime:
@@ -90,15 +93,15 @@ class Alarm:
             self.cursor_file.write_text(now.isoformat())
             return now
 
-    def _found(self, instance: dg.DagsterInstance, run: dg.DagsterRun, at: datetime) -> Iterator[Alert]:
-        tenant, job = run.tags.get(TENANT_TAG, ""), run.tags.get(JOB_TAG, run.job_name)
-        url = f"{self.settings.url}/runs/{run.run_id}"
-        broken = _broken_checks(instance, run.run_id)
-        if run.status is dg.DagsterRunStatus.FAILURE and run.tags.get(WILL_RETRY_TAG) != "true":
-            reason = self.events.redactor(_failure(instance, run.run_id))
-            yield Alert("contract_failure" if broken else "run_failure", tenant, job, run.run_id, at, reason, url)
-        elif broken and run.status is dg.DagsterRunStatus.SUCCESS:
-            yield Alert("contract_failure", tenant, job, run.run_id, at, "; ".join(broken), url)
+    def _found(self, instance: dg.DagsterInstance, run: dg.DagsterRun, *, at: datetime, ui: str) -> Iterator[Alert]:
+        if run.tags.get(WILL_RETRY_TAG) == "true" and run.status is dg.DagsterRunStatus.FAILURE:
+            return
+        job, url = run.tags.get(JOB_TAG, run.job_name), f"{ui}/runs/{run.run_id}"
+        broken, failed = _broken_checks(instance, run.run_id), failures(instance, run)
+        for tenant in sorted({*broken, *failed}):
+            told = broken.get(tenant, [])
+            reason = self.events.redactor(failed.get(tenant) or "; ".join(told))
+            yield Alert("contract_failure" if told else "run_failure", tenant, job, run.run_id, at, reason, url)
 
     def _tell(self, alert: Alert, alerts: Alerts) -> None:
         target = alerts.of(alert.tenant)
@@ -137,24 +140,13 @@ def _post(url: str, body: bytes) -> None:
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 
-def _broken_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    found: list[str] = []
+def _broken_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[str]]:
+    """What the checks of each tenant's tables found."""
+    found: dict[str, list[str]] = {}
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         event = entry.dagster_event
         if event is not None and not event.asset_check_evaluation_data.passed:
             data = event.asset_check_evaluation_data
-            found.append(f"{data.asset_key.to_user_string()} {data.check_name}: {data.description or 'not passed'}")
+            told = f"{data.asset_key.to_user_string()} {data.check_name}: {data.description or 'not passed'}"
+            found.setdefault(tenant_of(data.asset_key), []).append(told)
     return found
-
-
-def _failure(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Why a run failed: what its step said, else what Dagster said of the run."""
-    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
-        entries = list(instance.all_logs(run_id, of_type=kind))
-        for entry in entries[-1:]:
-            event = entry.dagster_event
-            data = event.step_failure_data if event is not None and event.is_step_failure else None
-            user = data.user_failure_data if data is not None else None
-            told = (user and user.description) or (data and data.error and data.error.message) or entry.user_message
-            return " ".join((told or entry.message).split())
-    return "the run ended without a reason"

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dativo_config.project import Project, yaml_files
-
-Fingerprint = frozenset[tuple[Path, int, int]]
+from dativo_config.stamps import Stamp, stamp
 
 
 @dataclass
 class Changes:
-    """Watches the files that definitions are made of: runner file, jobs, recipes, contracts."""
+    """Watches the files that definitions are made of: those that were read, and those that were looked for.
 
-    project: Project
-    _loaded: Fingerprint = field(default_factory=frozenset[tuple[Path, int, int]])
-    _seen: Fingerprint = field(default_factory=frozenset[tuple[Path, int, int]])
+    Attributes:
+        loaded: their stamps (`Loaded.looked_at`), from before they were read: no edit falls between.
+    """
 
-    def __post_init__(self) -> None:
-        self._loaded = self._seen = self._now()
+    loaded: Mapping[Path, Stamp]
+    _seen: Mapping[Path, Stamp] = field(default_factory=dict[Path, Stamp])
 
     def settled(self) -> bool:
-        """Whether files differ from those of the last `settled`, and have not changed since the last look.
+        """Whether files differ from those that were loaded, and have not changed since the last look.
 
-        Whoever copies several files is not read half-way.
+        Whoever copies several files is not read half-way. What was told is not told again, loaded or not.
         """
-        before, self._seen = self._seen, self._now()
-        if self._seen != before or self._seen == self._loaded:
+        before, self._seen = self._seen, {path: stamp(path) for path in self.loaded}
+        if self._seen != before or self._seen == self.loaded:
             return False
-        self._loaded = self._seen
+        self.loaded = self._seen
         return True
-
-    def _now(self) -> Fingerprint:
-        return frozenset(_stamps(self.project))
-
-
-def _stamps(project: Project) -> Iterator[tuple[Path, int, int]]:
-    files = [project.runner_file, *project.job_files()]
-    for folder in ("assets", "connectors"):
-        files += yaml_files(project.root / folder, deep=True)
-    for file in files:
-        try:
-            found = file.stat()  # of what a link leads to: mounted configuration is swapped that way
-        except OSError:
-            continue
-        yield file, found.st_mtime_ns, found.st_size

@@ -117,7 +117,7 @@ class Child:
         self._deaths.append(now)
         while self._deaths[0] < now - WINDOW_SECONDS:
             self._deaths.popleft()
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = how_it_ended(code)
         if len(self._deaths) > DEATHS_ALLOWED:
             message = (
                 f"{self.name} {how}, for the {len(self._deaths)}th time in {WINDOW_SECONDS:g} s: the service gives up; "
@@ -134,3 +134,8 @@ class Child:
             delay_seconds=delay,
         )
         await asyncio.sleep(delay)
+
+
+def how_it_ended(code: int) -> str:
+    """A process's end in words."""
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

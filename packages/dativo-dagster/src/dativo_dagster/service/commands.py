@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 from dativo_config.secrets.env import PREFIX, hide_other_tenants
 
+from dativo_dagster.definitions import HELD_FILES
 from dativo_dagster.service.instance import POSTGRES_URL, postgres_url
 from dativo_dagster.service.leash import LEASH, lock_file
 from dativo_dagster.service.settings import CODE_LOCATION, ServiceSettings
@@ -51,6 +52,7 @@ def environment(settings: ServiceSettings) -> dict[str, str]:
         **({POSTGRES_URL: url} if url else {}),
         # What is served, which need not be what the file holds at this moment.
         "DATIVO_RUNNER_CONFIG": str(settings.served_file),
+        HELD_FILES: str(settings.held_folder),
         "DATIVO_MODE": settings.mode,
         "DAGSTER_HOME": str(settings.home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",

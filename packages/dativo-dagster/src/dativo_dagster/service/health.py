@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import dagster as dg
+from dativo_engine.events import Events
 
+from dativo_dagster.service.edge import one_line
+from dativo_dagster.service.ports import family_of
 from dativo_dagster.service.settings import CODE_LOCATION
 from dativo_dagster.service.webserver import WebserverError, location_problem, query
 
@@ -104,7 +108,7 @@ def look(
 class HealthServer:
     """Answers `GET /health` with 200 or 503 and the whole report, on a port of its own."""
 
-    def __init__(self, address: tuple[str, int], report: Callable[[], Health]) -> None:
+    def __init__(self, address: tuple[str, int], report: Callable[[], Health], events: Events) -> None:
         kept = _Kept(report)
 
         class Handler(BaseHTTPRequestHandler):
@@ -112,9 +116,9 @@ class HealthServer:
                 if self.path.rstrip("/") != "/health":
                     self.send_error(404, "ask for /health")
                     return
-                health = kept.report()
-                body = json.dumps(health.to_json()).encode()
-                self.send_response(503 if health.problems else 200)
+                health = _answer(kept)
+                body = json.dumps(health).encode()
+                self.send_response(200 if health["healthy"] else 503)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -123,14 +127,35 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 """Probes are no news."""
 
-        self._server = ThreadingHTTPServer(address, Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            address_family = family_of(address[0])
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base class's
+                error = sys.exception()
+                if not isinstance(error, ConnectionError):  # a probe that hangs up is no news
+                    message = f"the health endpoint could not answer: {error!r}"
+                    events.emit("chore_failed", message, level="ERROR")
+
+        self._server = Server(address, Handler)
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.server_address[1]
 
     def close(self) -> None:
         """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _answer(kept: _Kept) -> Mapping[str, Any]:
+    try:
+        return kept.report().to_json()
+    except Exception as error:  # noqa: BLE001 - the edge of a probe: that nobody knows is an answer
+        return {"healthy": False, "problems": [f"nobody can tell: {one_line(error)}"]}
 
 
 class _Kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,12 +33,14 @@ class Diary:
         return due
 
 
-def delete_old_runs(instance: dg.DagsterInstance, days: int) -> int:
-    """Delete finished runs that were made so many days ago, with their events; how many."""
+def delete_old_runs(instance: dg.DagsterInstance, days: int, *, unless: Callable[[], bool] = lambda: False) -> int:
+    """Delete finished runs that were made so many days ago, with their events, until `unless`; how many."""
     old = dg.RunsFilter(statuses=FINISHED, created_before=datetime.now(UTC) - timedelta(days=days))
     deleted = 0
     while records := instance.get_run_records(old, limit=BATCH):
         for record in records:
+            if unless():
+                return deleted
             instance.delete_run(record.dagster_run.run_id)
-        deleted += len(records)
+            deleted += 1
     return deleted

@@ -42,18 +42,34 @@ def hold_leash(home: Path) -> Generator[Path]:
     except PermissionError as error:
         raise unwritable(home) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = file.read_text().strip() or "just starting"
-            message = f"{home}: a service runs on this folder already, process {holder}; stop it, or set STATE_DIR"
-            raise FatalError(message) from None
+        _take(descriptor, home)
         os.ftruncate(descriptor, 0)
         # In a container the process is 1, and the host the container.
         os.pwrite(descriptor, f"{os.getpid()} on {os.uname().nodename}".encode(), 0)
         yield file
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, home: Path) -> None:
+    """Lock it: at once, or once the processes that a dead service left behind have ended."""
+    give_up = time.monotonic() + _SECONDS_TO_CLEAN_UP + 2
+    while not _lock(descriptor, fcntl.LOCK_EX):
+        # Another service holds it for itself; those that wait for the end of one share it.
+        if not _lock(descriptor, fcntl.LOCK_SH) or time.monotonic() > give_up:
+            holder = lock_file(home).read_text().strip() or "just starting"
+            message = f"{home}: a service runs on this folder already, process {holder}; stop it, or set STATE_DIR"
+            raise FatalError(message)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(0.1)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_held(home: Path) -> bool:
@@ -63,12 +79,9 @@ def is_held(home: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
 
 
 def end_with_service(environment: Mapping[str, str]) -> None:

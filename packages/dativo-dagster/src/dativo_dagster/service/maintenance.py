@@ -21,12 +21,15 @@ from dativo_engine.events import EventLog, LibraryLog
 from dativo_engine.maintenance import work
 from dativo_engine.maintenance.maintain import maintain
 
+from dativo_dagster.definitions import held_folder
+from dativo_dagster.service.edge import one_line
+
 
 def maintain_tenant(tenant: str, events: EventLog) -> None:
     """Maintain each table that the tenant's jobs write; one that can't be is logged and holds up no other."""
     root = Path(os.environ["DATIVO_HOME"])
     runner_file = open_project(root, environment=os.environ).runner_file
-    loaded = examine_runner(runner_file, specs(), settings=LoadSettings(project=root))
+    loaded = examine_runner(runner_file, specs(), settings=LoadSettings(project=root, held=held_folder(os.environ)))
     assert loaded.runner is not None  # noqa: S101 - `examine_runner` raises otherwise
     for job in loaded.jobs:
         if job.tenant.id == tenant:
@@ -43,8 +46,9 @@ def _maintain_job(job: ResolvedJob, kept: Kept, events: EventLog) -> None:
             resolved, values = resolve_secrets(job, found)
             events.redactor.add(values)
             done = maintain(resolved, table, limits, events)
-        except (DativoError, SecretNotFoundError, OSError) as error:
-            message = f"{table} could not be maintained: {error}"
+        except Exception as error:  # noqa: BLE001 - the edge of a table: of it and its catalogue, not of the others
+            told_error = str(error) if isinstance(error, DativoError | SecretNotFoundError) else one_line(error)
+            message = f"{table} could not be maintained: {told_error}"
             events.emit("maintenance_failed", message, level="ERROR", **told)
             continue
         if done is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -44,17 +44,20 @@ def runs_in_progress(instance: dg.DagsterInstance) -> Iterator[RunInProgress]:
 
 
 def fail_dead_runs(
-    instance: dg.DagsterInstance, alive: AbstractSet[int], events: Events, *, service_starts: bool = False
+    instance: dg.DagsterInstance, alive: Callable[[], AbstractSet[int]], events: Events, *, service_starts: bool = False
 ) -> list[str]:
     """Fail the runs in progress that no live process runs, so that they free their slots and are tried again.
 
     Args:
-        alive: the processes that could be running one.
+        alive: answers the processes that could be running one; asked once the runs are known, as one that begins
+            between would seem to have no process.
         service_starts: no process has been started yet, so that there is none to wait for.
     """
     failed: list[str] = []
-    for found in runs_in_progress(instance):
-        if any(pid in alive for pid in found.processes):
+    known = list(runs_in_progress(instance))
+    pids = alive()
+    for found in known:
+        if any(pid in pids for pid in found.processes):
             continue
         young = time.time() - found.since < _SECONDS_TO_START
         if not found.processes and young and not service_starts:

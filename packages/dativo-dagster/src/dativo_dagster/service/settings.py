@@ -56,6 +56,11 @@ class ServiceSettings:
         return self.home / "runner.yaml"
 
     @property
+    def held_folder(self) -> Path:
+        """Copies of files that hold problems now, as they were without; read in their place."""
+        return self.home / "held"
+
+    @property
     def home(self) -> Path:
         """The folder of the Dagster instance: `DAGSTER_HOME`, else in the state folder."""
         given = self.environment.get("DAGSTER_HOME")
@@ -96,4 +101,6 @@ def in_container() -> bool:
 
 
 def _reachable(host: str) -> str:
-    return "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host  # noqa: S104 - only compared
+    if host in ("0.0.0.0", "::", "127.0.0.1"):  # noqa: S104 - only compared
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

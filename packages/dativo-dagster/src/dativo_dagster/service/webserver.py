@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any
 
 from dativo_dagster.service.settings import CODE_LOCATION
@@ -46,7 +47,7 @@ def query(url: str, text: str, *, seconds: float = 10.0) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - as above
             found: dict[str, Any] = json.load(answer)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise WebserverError(f"{url}: {error}") from error
     if found.get("errors") or not found.get("data"):
         message = f"{url}: {json.dumps(found.get('errors'))[:500]}"
