@@ -1,4 +1,4 @@
-"""Position deletes as other engines write them: PyIceberg reads them and has no writer."""
+"""Deletes as other engines write them: PyIceberg reads those by position, and has a writer for none."""
 
 from __future__ import annotations
 
@@ -70,24 +70,36 @@ class DeleteRows(_FastAppendFiles):
 def mark_dead(table: Table, positions: Sequence[int]) -> None:
     """Commit a delete file for rows of the table's only data file."""
     (task,) = table.scan().plan_files()
+    rows: dict[str, Any] = {"file_path": [task.file.file_path] * len(positions), "pos": list(positions)}
+    _commit(table, pa.table(rows, schema=SCHEMA), DataFileContent.POSITION_DELETES)
+
+
+def delete_by_value(table: Table, column: str, values: Sequence[int]) -> None:
+    """Commit a delete file that says: all rows with one of these values are gone."""
+    number = table.schema().find_field(column).field_id
+    field = pa.field(column, pa.int64(), metadata={"PARQUET:field_id": str(number)})
+    rows = pa.table([pa.array(values, pa.int64())], schema=pa.schema([field]))
+    _commit(table, rows, DataFileContent.EQUALITY_DELETES, equality_ids=[number])
+
+
+def _commit(table: Table, rows: pa.Table, content: DataFileContent, equality_ids: list[int] | None = None) -> None:
     path = (
         Path(table.metadata.location.removeprefix("file://"))
         / "data"
         / f"deletes-{table.metadata.last_updated_ms}.parquet"
     )
-    rows: dict[str, Any] = {"file_path": [task.file.file_path] * len(positions), "pos": list(positions)}
-    pq.write_table(pa.table(rows, schema=SCHEMA), path)
+    pq.write_table(rows, path)
     with table.transaction() as transaction:
         producer = DeleteRows(operation=Operation.OVERWRITE, transaction=transaction, io=table.io)
         producer.deletes = DataFile.from_args(
-            content=DataFileContent.POSITION_DELETES,
+            content=content,
             file_path=f"file://{path}",
             file_format=FileFormat.PARQUET,
             partition=Record(),
-            record_count=len(positions),
+            record_count=rows.num_rows,
             file_size_in_bytes=path.stat().st_size,
             sort_order_id=None,
-            equality_ids=None,
+            equality_ids=equality_ids,
             key_metadata=None,
         )
         producer.deletes.spec_id = 0

@@ -11,6 +11,7 @@ from commit_support import ORDERS, Run, load, make_job, people, stored, stored_r
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.commits.data_files import to_data_file
 from dativo_engine.commits.keys import KeySearch
+from dativo_engine.commits.rows import reader_of
 from dativo_engine.interfaces import StagedFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def test_bounds_keep_files_from_being_read(keyed_job: ResolvedJob):
     run = Run(keyed_job, "r9")
     file = write_file(run.committer.layout(ORDERS), "r9", people([(23, "y")]))
     table = stored(keyed_job)
-    search = KeySearch(table.io, table.schema(), ("id",), keyed_job.tenant.state_folder)
+    search = KeySearch(reader_of(table.metadata, table.io), ("id",), keyed_job.tenant.state_folder)
     found = search.overlapping([file], list(table.scan().plan_files()))
     assert [Path(task.file.file_path).name.partition("-")[0] for task in found] == ["r2"]
     run.committer.abandon()

@@ -18,6 +18,7 @@ from dativo_engine.catalogs.locations import file_location, local_path
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
 from dativo_engine.commits.data_files import to_data_file
 from dativo_engine.commits.merge import Merge, Merged
+from dativo_engine.commits.rows import Reader
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import StagedFile, TableLayout
 from dativo_engine.storage.fileio import StorageFileIO
@@ -101,7 +102,7 @@ class Folder:
             merge = Merge(
                 change_set, self.rule, layout=self.layout, io=StorageFileIO(), run_id="run", memory_bytes=1 << 28
             )
-            merged = merge.apply(list(tasks.values()))
+            merged = merge.apply(list(tasks.values()), Reader(StorageFileIO(), self.layout.schema))
         removed = {file.file_path for file in merged.removed}
         self.files = [*(file for file in self.files if file.path not in removed), *merged.added]
         return merged

@@ -18,6 +18,7 @@ from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.merge import Merge, Merged
+from dativo_engine.commits.rows import Reader
 from dativo_engine.errors import FatalError, RunStoppedError
 from dativo_engine.events import EventLog
 from dativo_engine.results import RunResult
@@ -75,8 +76,8 @@ def test_what_a_merge_wrote_before_it_failed_is_deleted_by_the_next_run(
 ):
     merged = Merge.apply
 
-    def cut_short(merge: Merge, tasks: Sequence[FileScanTask]) -> Merged:
-        merged(merge, tasks)
+    def cut_short(merge: Merge, tasks: Sequence[FileScanTask], reader: Reader) -> Merged:
+        merged(merge, tasks, reader)
         message = "cut short"
         raise FatalError(message)
 

@@ -24,7 +24,6 @@ from dativo_engine.storage import storage_of
 if TYPE_CHECKING:
     import pyarrow as pa
     from dativo_config.models.resolved import TableName
-    from pyiceberg.schema import Schema
     from pyiceberg.table.metadata import TableMetadata
 
     from dativo_engine.commits.fence import Edit, Landed
@@ -60,7 +59,7 @@ class Audit:
         Raises:
             AuditError: they differ; says in what.
         """
-        edit, schema = landed.edit, landed.metadata.schema()
+        edit = landed.edit
         if edit is None:
             return  # the run found it done
         made = _made(landed.metadata, self.io)
@@ -72,9 +71,9 @@ class Audit:
         self._check_stamp(landed.metadata)
         self._check_store(edit.added)
         if self.keys and (self.level == "full" or self.deletes is not None):
-            self._check_keys(edit, schema, dead_rows=_has_delete_files(landed))
+            self._check_keys(edit, landed.metadata, dead_rows=_has_delete_files(landed))
         if self.level == "full":
-            self._check_required(edit.added, schema)
+            self._check_required(edit.added, landed.metadata)
 
     def _check_files(self, edit: Edit, entries: Sequence[ManifestEntry], snapshot_id: int | None) -> None:
         """That the commit's manifests name what was staged, as it was staged."""
@@ -121,7 +120,7 @@ class Audit:
                 told = f"{file.file_path} has {size:,} bytes in the store, {file.file_size_in_bytes:,} were written"
                 raise self._failed(told)
 
-    def _check_keys(self, edit: Edit, schema: Schema, *, dead_rows: bool) -> None:
+    def _check_keys(self, edit: Edit, metadata: TableMetadata, *, dead_rows: bool) -> None:
         """That no key is twice among the rows written and, unless rows were dead already, that none got lost."""
         keys = ", ".join(map(quoted, self.keys))
         with (
@@ -129,7 +128,7 @@ class Audit:
             open_duckdb(memory_bytes=self.memory_bytes, spill_folder=spill) as database,
         ):
             for name, files in (("brought", edit.added), ("gone", edit.removed if self.deletes is not None else ())):
-                database.register("stream", self._read(files, schema, self.keys))
+                database.register("stream", self._read(files, metadata, self.keys))
                 database.execute(f"CREATE TABLE {name} AS SELECT {keys}, count(*) AS n FROM stream GROUP BY ALL")
                 database.unregister("stream")
             # A table that held a key twice before may go on to.
@@ -143,10 +142,10 @@ class Audit:
             told = f"{counts[1]:,} values of the key ({', '.join(self.keys)}) are gone, {self.deletes:,} were deleted"
             raise self._failed(told)
 
-    def _check_required(self, added: Sequence[DataFile], schema: Schema) -> None:
-        columns = self.required or tuple(field.name for field in schema.fields[:1])
+    def _check_required(self, added: Sequence[DataFile], metadata: TableMetadata) -> None:
+        columns = self.required or tuple(field.name for field in metadata.schema().fields[:1])
         rows = 0
-        for batch in self._read(added, schema, columns):
+        for batch in self._read(added, metadata, columns):
             rows += batch.num_rows
             for name in self.required:
                 if batch.column(name).null_count:
@@ -154,18 +153,15 @@ class Audit:
         if rows != _rows(added):
             raise self._failed(f"the files hold {rows:,} rows, {_rows(added):,} were written")
 
-    def _read(self, files: Sequence[DataFile], schema: Schema, columns: Sequence[str]) -> pa.RecordBatchReader:
+    def _read(self, files: Sequence[DataFile], metadata: TableMetadata, columns: Sequence[str]) -> pa.RecordBatchReader:
         import pyarrow as pa
         from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-        from dativo_engine.commits.rows import read_rows
+        from dativo_engine.commits.rows import reader_of
 
-        batches = (
-            batch
-            for file in files
-            for batch in read_rows(self.io, file.file_path, schema, columns, batch_rows=BATCH_ROWS)
-        )
-        fields = schema_to_pyarrow(schema.select(*columns), include_field_ids=False)
+        reader = reader_of(metadata, self.io)
+        batches = (batch for file in files for batch in reader.rows(file, columns, batch_rows=BATCH_ROWS))
+        fields = schema_to_pyarrow(reader.schema.select(*columns), include_field_ids=False)
         return pa.RecordBatchReader.from_batches(fields, batches)
 
     def _failed(self, why: str) -> AuditError:

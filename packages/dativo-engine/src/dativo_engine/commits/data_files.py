@@ -12,6 +12,7 @@ from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.metadata import TableMetadata, TableMetadataV1
 from pyiceberg.typedef import Record
 
+from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import StagedFile
 
 
@@ -42,6 +43,27 @@ def to_data_file(staged: StagedFile, spec: PartitionSpec) -> DataFile:
     return file
 
 
+def scan_tasks(table: Table) -> list[FileScanTask]:
+    """The current snapshot's data files, each with the files that mark rows of it as dead.
+
+    Raises:
+        FatalError: rows are marked as dead by their values, which only the engine that did so can apply.
+    """
+    try:
+        return list(table.scan().plan_files())
+    except ValueError as error:  # PyIceberg's for equality deletes, among others
+        file = _equality_deletes(table)
+        if file is None:
+            raise
+        name = ".".join(table.name())
+        message = (
+            f"{name}: {file} marks rows as deleted by their values (equality deletes), and such can't be applied here; "
+            "have an engine that can rewrite the table's files without them (Spark: system.rewrite_data_files with "
+            "delete-file-threshold 1 and remove-dangling-deletes true), then try again"
+        )
+        raise FatalError(message) from error
+
+
 def live_entries(table: Table) -> Iterator[ManifestEntry]:
     """The current snapshot's data files."""
     yield from _entries(_manifests(table, ManifestContent.DATA).values(), table.io)
@@ -54,11 +76,17 @@ def came_since(table: Table, base: Table | None) -> list[FileScanTask]:
     """
     old, new = _both(base, table, ManifestContent.DELETES)
     if old.keys() - new.keys():
-        return list(table.scan().plan_files())  # deletes were taken back, or rewritten: any row may be back
+        return scan_tasks(table)  # deletes were taken back, or rewritten: any row may be back
     old, new = _both(base, table, ManifestContent.DATA)
     before = {entry.data_file.file_path for entry in _entries(_without(old, new), table.io)}
     came = (entry.data_file for entry in _entries(_without(new, old), table.io))
     return [FileScanTask(file) for file in came if file.file_path not in before]
+
+
+def _equality_deletes(table: Table) -> str | None:
+    entries = _entries(_manifests(table, ManifestContent.DELETES).values(), table.io)
+    files = (entry.data_file for entry in entries)
+    return next((file.file_path for file in files if file.content is DataFileContent.EQUALITY_DELETES), None)
 
 
 Manifests: TypeAlias = dict[str, ManifestFile]

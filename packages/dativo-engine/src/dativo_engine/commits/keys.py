@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyiceberg.conversions import from_bytes
-from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
-from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask
 from pyiceberg.types import DoubleType, FloatType, IntegerType, LongType, PrimitiveType
 
-from dativo_engine.contracts.duck import open_duckdb, quoted
+from dativo_engine.contracts.duck import open_duckdb, own_errors, quoted
 from dativo_engine.interfaces import StagedFile
 from dativo_engine.spill import spill_folder
 
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
+
+    from dativo_engine.commits.rows import Reader
 
 BATCH_ROWS = 128 * 1024
 MEMORY_BYTES = 256 * 1024 * 1024
@@ -38,8 +38,7 @@ class KeySearch:
         folder: where a folder is made for what goes beyond memory.
     """
 
-    io: FileIO
-    schema: Schema
+    reader: Reader
     columns: tuple[str, ...]
     folder: Path
 
@@ -65,12 +64,13 @@ class KeySearch:
         import pyarrow as pa
 
         keys = ", ".join(map(quoted, self.columns))
-        new = self._staged_keys(staged)
-        database.register("new", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=True), new))
-        database.execute("CREATE TABLE staged AS SELECT * FROM new")
-        old = (batch for task in stored for batch in self._stored_keys(task))
-        database.register("stored", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=False), old))
-        database.execute(f"SELECT DISTINCT _file, _pos FROM stored JOIN staged USING ({keys}) ORDER BY _file, _pos")
+        with own_errors() as read:
+            new = read(self._staged_keys(staged))
+            database.register("new", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=True), new))
+            database.execute("CREATE TABLE staged AS SELECT * FROM new")
+            old = read(batch for task in stored for batch in self._stored_keys(task))
+            database.register("stored", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=False), old))
+            database.execute(f"SELECT DISTINCT _file, _pos FROM stored JOIN staged USING ({keys}) ORDER BY _file, _pos")
         found: dict[str, list[int]] = {}
         for number, position in database.fetchall():
             found.setdefault(staged[number].path, []).append(position)
@@ -80,7 +80,7 @@ class KeySearch:
         import pyarrow as pa
         from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-        keys = list(schema_to_pyarrow(self.schema.select(*self.columns), include_field_ids=False))
+        keys = list(schema_to_pyarrow(self.reader.schema.select(*self.columns), include_field_ids=False))
         by_name = {field.name: field for field in keys}
         places = [pa.field("_file", pa.int64()), pa.field("_pos", pa.int64())] if positions else []
         return pa.schema([*(by_name[column] for column in self.columns), *places])
@@ -106,17 +106,15 @@ class KeySearch:
         from dativo_engine.commits.rows import dead_positions
 
         schema = self._arrow_schema(positions=False)
-        dead = dead_positions(self.io, task)
+        dead = dead_positions(self.reader.io, task)
         position = 0
-        for batch in self._read(task.file.file_path):
+        for batch in self._read(task.file):
             keys = pa.RecordBatch.from_arrays([batch.column(name) for name in self.columns], schema=schema)
             yield _without(keys, dead, position) if len(dead) else keys
             position += batch.num_rows
 
-    def _read(self, path: str) -> Iterator[pa.RecordBatch]:
-        from dativo_engine.commits.rows import read_rows
-
-        return read_rows(self.io, path, self.schema, self.columns, batch_rows=BATCH_ROWS)
+    def _read(self, file: DataFile | str) -> Iterator[pa.RecordBatch]:
+        return self.reader.rows(file, self.columns, batch_rows=BATCH_ROWS)
 
     def _may_hold(self, file: DataFile, ranges: Sequence[Mapping[str, tuple[object, object]]]) -> bool:
         stored = self._range(file.lower_bounds or {}, file.upper_bounds or {})
@@ -124,7 +122,7 @@ class KeySearch:
 
     def _range(self, lower: Mapping[int, bytes], upper: Mapping[int, bytes]) -> dict[str, tuple[object, object]]:
         """The bounds of each key column; None where there is none."""
-        fields = {column: self.schema.find_field(column) for column in self.columns}
+        fields = {column: self.reader.schema.find_field(column) for column in self.columns}
         return {
             column: (
                 bound(field.field_type, lower.get(field.field_id)),

@@ -27,7 +27,7 @@ from pyiceberg.table import FileScanTask
 
 from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places, path_of
 from dativo_engine.commits.keys import bound
-from dativo_engine.commits.rows import dead_positions, read_as_stored, read_rows
+from dativo_engine.commits.rows import Reader, dead_positions
 from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
 from dativo_engine.storage import storage_of
@@ -89,7 +89,6 @@ class Merge:
         self._changes = changes
         self._rule = rule
         self._layout = layout
-        self._io = io
         self._storage = storage_of(io)
         self._memory = memory_bytes
         self._threads = threads
@@ -99,27 +98,30 @@ class Merge:
         # What this call of `apply` wrote so far.
         self._staged: list[StagedFile] = []
 
-    def apply(self, tasks: Sequence[FileScanTask]) -> Merged:
+    def apply(self, tasks: Sequence[FileScanTask], reader: Reader) -> Merged:
         """Merge the changes into the table's present files; the files written are staged, not yet visible.
+
+        Args:
+            reader: for those files, as the layout's schema.
 
         Raises:
             RetryableError, FatalError: the file system failed; of what was written only what can't be deleted is left.
         """
         self._staged = []
         try:
-            return self._apply(tasks)
+            return self._apply(tasks, reader)
         except BaseException:
             with suppress(DativoError, OSError):  # a later run comes upon them, by the run's id in their names
                 self._storage.delete(file.path for file in self._staged)
             raise
 
-    def _apply(self, tasks: Sequence[FileScanTask]) -> Merged:
+    def _apply(self, tasks: Sequence[FileScanTask], reader: Reader) -> Merged:
         self._changes.begin()
         done: list[Rewritten] = []
         pending: deque[Future[Rewritten]] = deque()
         with ThreadPoolExecutor(self._threads) as pool:
-            for task, matches in self._matching(tasks):
-                pending.append(pool.submit(self._rewrite, task, matches, next(self._prefixes)))
+            for task, matches in self._matching(tasks, reader):
+                pending.append(pool.submit(self._rewrite, task, matches, reader, next(self._prefixes)))
                 # Bounds what is held: the matches of a few files, not of all.
                 if len(pending) > self._threads:
                     done.append(pending.popleft().result())
@@ -137,17 +139,14 @@ class Merge:
             deleted=sum(part.deleted for part in done),
         )
 
-    def _matching(self, tasks: Sequence[FileScanTask]) -> Iterator[tuple[FileScanTask, Matches]]:
+    def _matching(self, tasks: Sequence[FileScanTask], reader: Reader) -> Iterator[tuple[FileScanTask, Matches]]:
         """The files with a row that a change takes the place of."""
         for task in self._candidates(tasks):
-            batches = read_rows(
-                self._io, task.file.file_path, self._layout.schema, self._rule.columns, batch_rows=KEY_BATCH_ROWS
-            )
-            stored = pa.Table.from_batches(batches)
+            stored = pa.Table.from_batches(reader.rows(task.file, self._rule.columns, batch_rows=KEY_BATCH_ROWS))
             stored = stored.append_column("position", pa.array(np.arange(stored.num_rows)))
             if task.delete_files:
                 alive = np.ones(stored.num_rows, np.bool_)
-                alive[dead_positions(self._io, task)] = False
+                alive[dead_positions(reader.io, task)] = False
                 stored = stored.filter(pa.array(alive))
             matches = self._changes.match(stored)
             if len(matches.positions):
@@ -169,9 +168,9 @@ class Merge:
                 bounds.append((low, high))
         return [*unknown, *(known[number] for number in self._changes.within(bounds))]
 
-    def _rewrite(self, task: FileScanTask, matches: Matches, prefix: str) -> Rewritten:
+    def _rewrite(self, task: FileScanTask, matches: Matches, reader: Reader, prefix: str) -> Rewritten:
         """Write a file again without the rows that give way, unless none really does."""
-        if self._all_stored(task, matches):
+        if self._all_stored(task, matches, reader):
             nobody = np.empty(0, np.int64)
             return Rewritten(task, (), changed=False, stored=matches.places, updated=nobody, deleted=0)
         soft = self._rule.deletes == "soft"
@@ -179,7 +178,7 @@ class Merge:
         updated: list[Places] = []
         deleted = 0
         with discarded_on_failure(self._open_writer(task, prefix)) as writer:
-            for batch, here, same in self._compared(task, matches):
+            for batch, here, same in self._compared(task, matches, reader):
                 gives_way = ~same & ~here.deletes if soft else ~same
                 marked = here.positions[~same & here.deletes] if soft else here.positions[:0]
                 kept = _without(self._mark(batch, marked), here.positions[gives_way])
@@ -209,21 +208,22 @@ class Merge:
             return open_single_writer(self._layout, run_id=prefix, memory_bytes=memory)
         return open_writer(self._layout, run_id=prefix, memory_bytes=memory, threads=1)
 
-    def _all_stored(self, task: FileScanTask, matches: Matches) -> bool:
+    def _all_stored(self, task: FileScanTask, matches: Matches, reader: Reader) -> bool:
         """Whether every matching row already says what its change says; stops at the first that doesn't."""
-        batches = self._read(task, around=matches.positions)
+        batches = self._read(task, reader, around=matches.positions)
         return all(self._same(rows, matches.within(start, rows.num_rows)).all() for start, rows in batches)
 
-    def _read(self, task: FileScanTask, around: Places | None = None) -> Iterator[tuple[int, pa.RecordBatch]]:
-        path, schema = task.file.file_path, self._layout.schema
-        return read_as_stored(self._io, path, schema, self._columns, batch_rows=BATCH_ROWS, around=around)
+    def _read(
+        self, task: FileScanTask, reader: Reader, around: Places | None = None
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        return reader.as_stored(task.file, self._columns, batch_rows=BATCH_ROWS, around=around)
 
     def _compared(
-        self, task: FileScanTask, matches: Matches
+        self, task: FileScanTask, matches: Matches, reader: Reader
     ) -> Iterator[tuple[pa.RecordBatch, Matches, npt.NDArray[np.bool_]]]:
         """A file's living rows in batches, each with its matches (positions within it) and which say the same."""
-        dead = dead_positions(self._io, task)
-        for start, rows in self._read(task):
+        dead = dead_positions(reader.io, task)
+        for start, rows in self._read(task, reader):
             here = matches.within(start, rows.num_rows)
             gone = dead[slice(*np.searchsorted(dead, (start, start + rows.num_rows)))] - start
             same = self._same(rows, here)

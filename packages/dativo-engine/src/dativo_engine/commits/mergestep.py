@@ -17,7 +17,9 @@ from pyiceberg.types import IntegerType, NestedField
 
 from dativo_engine.catalogs.locations import file_location
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
+from dativo_engine.commits.data_files import scan_tasks
 from dativo_engine.commits.merge import Merge, Merged
+from dativo_engine.commits.rows import Reader, reader_of
 from dativo_engine.interfaces import StagedFile, TableLayout
 from dativo_engine.spill import spill_folder
 from dativo_engine.storage import storage_of
@@ -79,6 +81,7 @@ class MergeStep:
         change_set = self._held.enter_context(
             ChangeSet(changes, rule, columns=columns, spill_folder=spill, memory_bytes=memory_bytes)
         )
+        self._reader = Reader(io, layout.schema)
         self._merge = Merge(change_set, rule, layout=layout, io=io, run_id=run_id, memory_bytes=memory_bytes)
 
     def onto(self, table: Table | None) -> Merged:
@@ -87,7 +90,8 @@ class MergeStep:
         What an earlier call wrote for another base is kept: if the answer to its commit was lost, it may yet land.
         """
         self._superseded += self._written
-        merged = self._merge.apply([] if table is None else list(table.scan().plan_files()))
+        tasks, reader = ([], self._reader) if table is None else (scan_tasks(table), self._of(table))
+        merged = self._merge.apply(tasks, reader)
         self._written = merged.added
         return merged
 
@@ -109,6 +113,9 @@ class MergeStep:
     def close(self) -> None:
         """Free memory and spilled files; what was written stays."""
         self._held.close()
+
+    def _of(self, table: Table) -> Reader:
+        return reader_of(table.metadata, self._reader.io, schema=self._reader.schema)
 
     def _delete(self, files: Sequence[StagedFile]) -> None:
         self._storage.delete(file.path for file in files)

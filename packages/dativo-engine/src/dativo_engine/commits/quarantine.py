@@ -246,13 +246,13 @@ class Quarantine:
         return {name for text in texts for name in keeper.decode(text).quarantine}
 
     def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        from dativo_engine.commits.rows import read_rows
+        from dativo_engine.commits.rows import reader_of
 
         table = self.place.load()
         if table is not None:
+            reader = reader_of(table.metadata, table.io)
             for entry in live_entries(table):
-                path = entry.data_file.file_path
-                yield from read_rows(table.io, path, table.schema(), columns, batch_rows=BATCH_ROWS)
+                yield from reader.rows(entry.data_file, columns, batch_rows=BATCH_ROWS)
 
 
 def quarantines(job: ResolvedJob) -> list[Quarantine]:
@@ -268,9 +268,9 @@ def _names(batch: pa.RecordBatch) -> pa.StringArray:
 
 def _run_of(io: FileIO, file: DataFile) -> tuple[str, dt.datetime]:
     """Which run a file is of, all of it, and when that run rejected the first of its rows."""
-    from dativo_engine.commits.rows import read_rows
+    from dativo_engine.commits.rows import Reader
 
-    batch = next(read_rows(io, file.file_path, SCHEMA, ("run_id", "attempt", "rejected_at"), batch_rows=BATCH_ROWS))
+    batch = next(Reader(io, SCHEMA).rows(file, ("run_id", "attempt", "rejected_at"), batch_rows=BATCH_ROWS))
     return _names(batch)[0].as_py(), batch["rejected_at"][0].as_py()
 
 

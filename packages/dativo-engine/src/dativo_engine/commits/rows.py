@@ -1,9 +1,10 @@
-"""Reads rows back out of a table's data files, by field id, whatever schema each was written with."""
+"""Reads rows back out of a table's data files, whatever schema each was written with and by whom."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,72 +14,106 @@ import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.manifest import DataFile, FileFormat
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import FileScanTask
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.table.puffin import PuffinFile
+from pyiceberg.transforms import IdentityTransform
 
 from dativo_engine.catalogs.locations import SCHEME, local_path
+from dativo_engine.commits.projection import Projection
 from dativo_engine.errors import FatalError
 
-FIELD_ID = b"PARQUET:field_id"
 # Of a batch, in the file, uncompressed: dictionaries and packed numbers take several times that when decoded.
 BATCH_BYTES = 8 * 1024 * 1024
 
 
-def read_rows(
-    io: FileIO, path: str, schema: Schema, columns: Sequence[str], *, batch_rows: int
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a data file in file order, as columns of the table's present schema.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads data files of one table: its own ones, staged ones, and those that others gave it.
 
-    A column the file was written without is null; one that was widened since is cast. Rows that delete files mark as
-    dead are among them: see `dead_positions`.
-
-    Args:
-        batch_rows: the most rows of a batch; fewer where they are wide.
+    Attributes:
+        schema: as which the rows are read.
+        names: which names columns have in files without field ids; None: the table does not say.
+        specs: the table's partition specs, by number.
     """
-    wanted = schema_to_pyarrow(schema.select(*columns), include_field_ids=False)
-    for _, batch in read_as_stored(io, path, schema, columns, batch_rows=batch_rows):
-        arrays = [_as_type(array, field.type) for array, field in zip(batch.columns, wanted, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
 
+    io: FileIO
+    schema: Schema
+    names: NameMapping | None = None
+    specs: Mapping[int, PartitionSpec] = field(default_factory=dict[int, PartitionSpec])
 
-def read_as_stored(
-    io: FileIO,
-    path: str,
-    schema: Schema,
-    columns: Sequence[str],
-    *,
-    batch_rows: int,
-    around: npt.NDArray[np.int64] | None = None,
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Like `read_rows`, each batch with its first position, and texts as narrow as the file has them: no copies.
+    def rows(self, file: DataFile | str, columns: Sequence[str], *, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a data file in file order, as columns of the table's present schema.
 
-    Args:
-        around: only row groups that hold one of these positions (ascending) are read.
-    """
-    wanted = schema_to_pyarrow(schema.select(*columns), include_field_ids=False)
-    with open_parquet(io, path) as file:
-        names = _names_by_id(file.schema_arrow)
+        A column the file was written without is null, or has the value of the file's partition; one that was widened
+        since is cast. Rows that delete files mark as dead are among them: see `dead_positions`.
+
+        Args:
+            file: a staged one by its path.
+            batch_rows: the most rows of a batch; fewer where they are wide.
+
+        Raises:
+            FatalError: nothing says which columns the file has, or they are not the table's.
+        """
+        wanted = schema_to_pyarrow(self.schema.select(*columns), include_field_ids=False)
+        for _, batch in self.as_stored(file, columns, batch_rows=batch_rows):
+            arrays = [_as_type(array, field.type) for array, field in zip(batch.columns, wanted, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=wanted)
+
+    def as_stored(
+        self,
+        file: DataFile | str,
+        columns: Sequence[str],
+        *,
+        batch_rows: int,
+        around: npt.NDArray[np.int64] | None = None,
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Like `rows`, each batch with its first position, and texts as narrow as the file has them: no copies.
+
+        Args:
+            around: only row groups that hold one of these positions (ascending) are read.
+        """
         # In the table's order, whatever order the columns were asked for in.
-        stored = [names.get(schema.find_field(name).field_id) for name in wanted.names]
-        present = [name for name in stored if name is not None]
-        start = 0
-        for group in range(file.num_row_groups):
-            size = file.metadata.row_group(group)
-            end = start + size.num_rows
-            if around is None or np.diff(np.searchsorted(around, (start, end)))[0]:
-                first = start
-                rows = max(1, min(batch_rows, BATCH_BYTES * size.num_rows // max(size.total_byte_size, 1)))
-                for batch in file.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
-                    arrays = [
-                        pa.nulls(batch.num_rows, field.type)
-                        if name is None
-                        else _fitted(batch.column(name), field.type)
-                        for name, field in zip(stored, wanted, strict=True)
-                    ]
-                    yield first, pa.RecordBatch.from_arrays(arrays, wanted.names)
-                    first += batch.num_rows
-            start = end
+        selected = self.schema.select(*columns)
+        kinds = schema_to_pyarrow(selected, include_field_ids=False)
+        path = file if isinstance(file, str) else file.file_path
+        with open_parquet(self.io, path) as parquet:
+            names = None if self.names is None else self.names.root
+            projection = Projection(path, names, {} if isinstance(file, str) else self._constants(file))
+            found = projection.columns(parquet.schema_arrow, selected.fields, kinds)
+            present = [column.name for column in found if column.name is not None]
+            start = 0
+            for group in range(parquet.num_row_groups):
+                size = parquet.metadata.row_group(group)
+                end = start + size.num_rows
+                if around is None or np.diff(np.searchsorted(around, (start, end)))[0]:
+                    first = start
+                    rows = max(1, min(batch_rows, BATCH_BYTES * size.num_rows // max(size.total_byte_size, 1)))
+                    for batch in parquet.iter_batches(rows, row_groups=[group], columns=present, use_threads=False):
+                        stored = dict(zip(batch.schema.names, batch.columns, strict=True))
+                        arrays = [column.of(stored, batch.num_rows) for column in found]
+                        yield first, pa.RecordBatch.from_arrays(arrays, [item.name for item in selected.fields])
+                        first += batch.num_rows
+                start = end
+
+    def _constants(self, file: DataFile) -> dict[int, object]:
+        """Columns by which the file is partitioned as they are: files made by Hive have them in their path alone."""
+        spec = self.specs.get(file.spec_id)
+        fields = () if spec is None else spec.fields
+        return {
+            item.source_id: file.partition[number]
+            for number, item in enumerate(fields)
+            if isinstance(item.transform, IdentityTransform)
+        }
+
+
+def reader_of(metadata: TableMetadata, io: FileIO, *, schema: Schema | None = None) -> Reader:
+    """For the files of a table; as it will be, where another `schema` is given."""
+    specs = {spec.spec_id: spec for spec in metadata.partition_specs}
+    return Reader(io, schema or metadata.schema(), metadata.name_mapping(), specs)
 
 
 @contextmanager
@@ -96,7 +131,7 @@ def dead_positions(io: FileIO, task: FileScanTask) -> npt.NDArray[np.int64]:
     """Positions in the task's data file that its delete files mark as deleted, ascending.
 
     Raises:
-        FatalError: a delete file that does not name positions (equality deletes).
+        FatalError: a delete file of a format that can't be read.
     """
     found = [_positions_in(io, file, task.file.file_path) for file in task.delete_files]
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
@@ -114,17 +149,5 @@ def _positions_in(io: FileIO, delete_file: DataFile, path: str) -> npt.NDArray[n
     return table.filter(pc.equal(table["file_path"], path))["pos"].to_numpy()
 
 
-def _names_by_id(schema: pa.Schema) -> dict[int, str]:
-    return {
-        int(field.metadata[FIELD_ID]): field.name for field in schema if field.metadata and FIELD_ID in field.metadata
-    }
-
-
 def _as_type(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     return array if array.type.equals(wanted) else array.cast(wanted)
-
-
-def _fitted(array: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """The array in the wanted type, but for the width of its texts' offsets."""
-    narrow = {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}
-    return array if array.type.equals(narrow.get(wanted, wanted)) else _as_type(array, wanted)

@@ -21,12 +21,13 @@ from pyiceberg.table import Table
 
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.audit import Audit
-from dativo_engine.commits.data_files import came_since, live_entries, stored_rows, to_data_file
+from dativo_engine.commits.data_files import came_since, live_entries, scan_tasks, stored_rows, to_data_file
 from dativo_engine.commits.fence import Edit, Landed, Place
 from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.layout import Step, Wanted, check_unmoved, layout_of, next_step, wanted
 from dativo_engine.commits.merge import Merged
 from dativo_engine.commits.mergestep import MergeStep, change_layout, merge_rule
+from dativo_engine.commits.rows import reader_of
 from dativo_engine.commits.stamp import StampCodec, standing
 from dativo_engine.commits.stamps import sealed
 from dativo_engine.errors import CommitConflictError, FatalError
@@ -144,7 +145,7 @@ class Target:
         """The rows of staged files whose key the table holds already."""
         if self.base is None or not self.keys:
             return []
-        held = self._key_search().held(files, list(self.base.scan().plan_files()))
+        held = self._key_search(self.base).held(files, scan_tasks(self.base))
         if not held:
             return []
         from dativo_engine.commits.late import already_stored
@@ -306,13 +307,13 @@ class Target:
         planned = None if self.base is None else self.base.metadata.current_snapshot_id
         if not self.keys or table.metadata.current_snapshot_id == planned:
             return
-        if self._key_search().held(list(self.staged.values()), came_since(table, self.base)):
+        if self._key_search(table).held(list(self.staged.values()), came_since(table, self.base)):
             message = f"{self.name}: rows with the same keys were added during the run"
             raise CommitConflictError(message)
 
-    def _key_search(self) -> KeySearch:
-        job = self.run.job
-        return KeySearch(self.io, self.metadata.schema(), self.keys, job.tenant.staged_folder(job.name))
+    def _key_search(self, table: Table) -> KeySearch:
+        job, reader = self.run.job, reader_of(table.metadata, self.io, schema=self.metadata.schema())
+        return KeySearch(reader, self.keys, job.tenant.staged_folder(job.name))
 
 
 def look(run: Run, name: TableName, stream: ResolvedStream, mirror: Mirror) -> Target:

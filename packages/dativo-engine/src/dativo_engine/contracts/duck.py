@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 # DuckDB's own fixed buffers do not fit into less.
 LEAST_MEMORY = 64 * 1024 * 1024
@@ -44,6 +45,26 @@ def open_duckdb(
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def own_errors() -> Generator[Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]]:
+    """What DuckDB reads may fail: the error comes out as it was raised, not as the one that DuckDB makes of it."""
+    import duckdb
+
+    failed: list[BaseException] = []
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    try:
+        yield read
+    except duckdb.Error as error:
+        raise failed[0] if failed else error from None
 
 
 @contextmanager

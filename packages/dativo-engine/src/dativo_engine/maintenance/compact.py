@@ -17,11 +17,11 @@ import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob
 from pyiceberg.table import FileScanTask, Table
 
-from dativo_engine.commits.data_files import referenced_paths, to_data_file
+from dativo_engine.commits.data_files import referenced_paths, scan_tasks, to_data_file
 from dativo_engine.commits.fence import Edit, Place, land
 from dativo_engine.commits.journal import Journal
 from dativo_engine.commits.layout import layout_of
-from dativo_engine.commits.rows import dead_positions, read_rows
+from dativo_engine.commits.rows import dead_positions, reader_of
 from dativo_engine.commits.stamp import standing
 from dativo_engine.events import Events
 from dativo_engine.interfaces import StagedFile, TableLayout
@@ -71,7 +71,7 @@ class Compacted:
 def find_groups(table: Table, *, target_file_bytes: int) -> list[Group]:
     """What is worth writing anew: partitions with many small files, and files with dead rows."""
     partitions: dict[tuple[object, ...], list[FileScanTask]] = {}
-    for task in table.scan().plan_files():
+    for task in scan_tasks(table):
         if task.delete_files or task.file.file_size_in_bytes < SMALL * target_file_bytes:
             partitions.setdefault((task.file.spec_id, *task.file.partition), []).append(task)
     groups = [Group(tuple(tasks)) for tasks in partitions.values()]
@@ -128,7 +128,7 @@ def _living_rows(table: Table, task: FileScanTask) -> Iterator[pa.RecordBatch]:
     columns = [field.name for field in table.schema().fields]
     dead = dead_positions(table.io, task)
     start = 0
-    for rows in read_rows(table.io, task.file.file_path, table.schema(), columns, batch_rows=BATCH_ROWS):
+    for rows in reader_of(table.metadata, table.io).rows(task.file, columns, batch_rows=BATCH_ROWS):
         gone = dead[slice(*np.searchsorted(dead, (start, start + rows.num_rows)))] - start
         start += rows.num_rows
         alive = np.ones(rows.num_rows, np.bool_)
@@ -164,7 +164,7 @@ def _still_due(planned: Table, table: Table, written: Sequence[Rewrite]) -> list
     """The groups that no commit touched since; none, if the table's files have to look otherwise now."""
     if planned.schema() != table.schema() or planned.spec() != table.spec():
         return []
-    live = {task.file.file_path: _deletes(task) for task in table.scan().plan_files()}
+    live = {task.file.file_path: _deletes(task) for task in scan_tasks(table)}
     return [rewrite for rewrite in written if rewrite.group.is_live(live)]
 
 
