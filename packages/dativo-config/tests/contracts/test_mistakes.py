@@ -155,6 +155,22 @@ def test_names_that_meet_are_told() -> None:
     assert any("`a` is here twice" in message for message in messages)
 
 
+def test_an_id_that_two_siblings_have_is_told_and_one_in_different_columns_is_not() -> None:
+    city = "properties: [{name: city, id: c, logicalType: string}]"
+    twin = "properties: [{name: city, id: c, logicalType: string}, {name: town, id: c, logicalType: string}]"
+    text = properties(
+        f"{{name: home, id: h, logicalType: object, {city}}}", f"{{name: work, id: w, logicalType: object, {city}}}"
+    )
+    assert told(text) == []
+    ((_, path, message),) = told(properties(f"{{name: home, id: h, logicalType: object, {twin}}}"))
+    assert (path, message.startswith("the id `c` is here twice")) == (
+        "schema[0].properties[0].properties[1].id",
+        True,
+    )
+    ((_, path, _),) = told(properties("{name: a, id: x, logicalType: string}", "{name: b, id: x, logicalType: string}"))
+    assert path == "schema[0].properties[1].id"
+
+
 def test_two_columns_that_meet_in_the_table_are_told() -> None:
     text = properties("{name: a, logicalType: string}", "{name: b, physicalName: A, logicalType: string}")
     ((_, path, message),) = told(text)

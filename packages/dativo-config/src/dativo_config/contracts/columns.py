@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
+from dativo_config.contracts.keys import refuse_same_ids
 from dativo_config.contracts.limits import read_limits
 from dativo_config.contracts.notes import Notes, Path
 from dativo_config.contracts.types import ColumnType, TypeProblemError, column_type
@@ -71,7 +72,9 @@ def _fields(item: Value, found: ColumnType, path: Path, notes: Notes) -> tuple[P
         return ()
     fields = cast("Sequence[Value]", item.get("properties") or [])
     at = (*path, "properties")
-    return tuple(_property(field, (*at, index), notes, nested=True) for index, field in enumerate(fields))
+    members = tuple(_property(field, (*at, index), notes, nested=True) for index, field in enumerate(fields))
+    refuse_same_ids([member.id for member in members], at, notes)
+    return members
 
 
 def _element(item: Value, found: ColumnType, path: Path, notes: Notes) -> Property | None:

@@ -54,6 +54,15 @@ def _check_type(column: Property, path: Path, mark: str, notes: Notes) -> None:
         notes.add(path, f"a column of type {column.physical_type} can't be {what}")
 
 
+def refuse_same_ids(ids: Sequence[str], path: Path, notes: Notes) -> None:
+    """Note ids that two siblings have: a renamed column is recognised by its id."""
+    for index, number in enumerate(ids):
+        if number and number in ids[:index]:
+            notes.add(
+                (*path, index, "id"), f"the id `{number}` is here twice", hint="give each property an id of its own"
+            )
+
+
 def refuse_twins(names: Sequence[str], path: Path, what: str, notes: Notes) -> None:
     """Note names that only case tells apart: query engines fold it."""
     seen: set[str] = set()

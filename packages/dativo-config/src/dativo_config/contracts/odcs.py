@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import TypeAlias, cast
 
 from dativo_config.contracts.columns import read_properties
-from dativo_config.contracts.keys import read_order, refuse_twins
+from dativo_config.contracts.keys import read_order, refuse_same_ids, refuse_twins
 from dativo_config.contracts.notes import Notes, Path
 from dativo_config.contracts.rules import Place, name_apart, read_rules
 from dativo_config.contracts.table_properties import table_properties
@@ -53,6 +53,7 @@ def _object(item: Value, path: Path, notes: Notes) -> SchemaObject:
     properties = read_properties(written, at, notes)
     refuse_twins([column.name for column in properties], at, "property", notes)
     refuse_twins([column.column for column in properties], at, "column", notes)
+    refuse_same_ids([column.id for column in properties], at, notes)
     return SchemaObject(
         name=name,
         table=table,
