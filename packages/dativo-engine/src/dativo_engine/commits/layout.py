@@ -25,7 +25,7 @@ from pyiceberg.table.update import (
 )
 
 from dativo_engine.catalogs import warehouse_location
-from dativo_engine.commits.evolution import COLUMN_IDS, Mode, evolve
+from dativo_engine.commits.evolution import COLUMN_IDS, PRIMARY_KEY, Mode, evolve
 from dativo_engine.commits.schema import column_ids, contract_schema, partition_spec, sort_order
 from dativo_engine.commits.settings import dropped, note, noted
 from dativo_engine.errors import CommitConflictError, FatalError
@@ -52,6 +52,7 @@ class Wanted:
         partitioning, sorting: None where the job leaves it to the table.
         column_ids: the contract's ids of columns, by which renamed ones are recognised.
         noted_under: the property that tells which others the job set; empty where it sets none.
+        key: the contract's primary key.
     """
 
     schema: Schema
@@ -61,6 +62,7 @@ class Wanted:
     location: str
     column_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     noted_under: str = ""
+    key: tuple[str, ...] = ()
 
     def creation(self) -> TableMetadata:
         """The table as it will be created, with its first snapshot.
@@ -86,10 +88,12 @@ class Wanted:
         )
 
     def all_properties(self, schema: Schema) -> dict[str, str]:
-        """The table's properties, what later renames and changes are recognised by among them."""
+        """The table's properties, what later renames, changes and a moved key are recognised by among them."""
         numbers = {name: schema.find_field(place).field_id for place, name in self.column_ids.items()}
-        ids = {COLUMN_IDS: json.dumps(numbers, sort_keys=True)} if numbers else {}
-        return {**self.properties, **note(self.noted_under, self.properties), **ids}
+        key = [schema.find_field(name).field_id for name in self.key]
+        found = {COLUMN_IDS: numbers, PRIMARY_KEY: key}
+        notes = {name: json.dumps(item, sort_keys=True) for name, item in found.items() if item}
+        return {**self.properties, **note(self.noted_under, self.properties), **notes}
 
     def sets_anew(self, stored: Mapping[str, str]) -> bool:
         """Whether the job asks for other properties than when it last committed."""
@@ -136,6 +140,7 @@ def wanted(job: ResolvedJob, stream: ResolvedStream) -> Wanted:
         location=table_location(job, stream.table),
         column_ids=column_ids(stream.schema),
         noted_under=job.tenant.settings_property(job.name),
+        key=stream.schema.primary_key,
     )
 
 
@@ -155,7 +160,9 @@ def next_step(name: TableName, base: TableMetadata, want: Wanted, mode: Mode) ->
             base.schema(),
             want.schema,
             last_column_id=base.last_column_id,
-            renamed=_renamed(base, want.column_ids),
+            known=_known(base, want.column_ids),
+            key=want.key,
+            stored_key=_stored_key(base),
             mode=mode,
         )
     except FatalError as error:
@@ -208,15 +215,17 @@ def _updated(metadata: TableMetadata, updates: Sequence[TableUpdate]) -> TableMe
     return update_table_metadata(metadata, tuple(updates)) if updates else metadata
 
 
-def _renamed(base: TableMetadata, wanted_ids: Mapping[str, str]) -> dict[str, str]:
-    """The contract's columns whose id the table knows under another name -> that name."""
+def _known(base: TableMetadata, wanted_ids: Mapping[str, str]) -> dict[str, int]:
+    """The contract's columns whose id the table knows -> the field id of the column that has it there."""
     numbers: Mapping[str, int] = json.loads(base.properties.get(COLUMN_IDS, "{}"))
-    renamed: dict[str, str] = {}
-    for place, name in wanted_ids.items():
-        stored = base.schema().find_column_name(numbers[name]) if name in numbers else None
-        if stored is not None and stored != place:
-            renamed[place] = stored.rpartition(".")[2]
-    return renamed
+    present = base.schema().field_ids
+    return {place: numbers[name] for place, name in wanted_ids.items() if numbers.get(name) in present}
+
+
+def _stored_key(base: TableMetadata) -> Sequence[int]:
+    """The key by which stored rows are unique: what Iceberg says of it, else what dativo noted; empty: nobody said."""
+    noted: Sequence[int] = json.loads(base.properties.get(PRIMARY_KEY, "[]"))
+    return base.schema().identifier_field_ids or noted
 
 
 def _partition_updates(metadata: TableMetadata, want: Wanted) -> Sequence[TableUpdate]:

@@ -80,15 +80,28 @@ def contract_schema(contract: SchemaObject) -> Schema:
 
 
 def column_ids(contract: SchemaObject) -> dict[str, str]:
-    """The ODCS ids of columns, nested ones included: `address.city` -> id; those without one are left out."""
-    return dict(_column_ids(contract.properties, ""))
+    """The ODCS ids of columns: `address.city` -> `a-1/c-2`; those without one are left out.
+
+    An ODCS id is unique among its siblings, so those inside of a column begin with the column's own, else its name.
+    """
+    return dict(_column_ids(contract.properties, path="", ids=""))
 
 
-def _column_ids(properties: Sequence[Property], path: str) -> Iterator[tuple[str, str]]:
+def _column_ids(properties: Sequence[Property], *, path: str, ids: str) -> Iterator[tuple[str, str]]:
     for item in properties:
+        place, name = f"{path}{item.column}", f"{ids}{item.id or item.column}"
         if item.id:
-            yield f"{path}{item.column}", item.id
-        yield from _column_ids(item.properties, f"{path}{item.column}.")
+            yield place, name
+        yield from _inner_ids(item, place, name)
+
+
+def _inner_ids(item: Property, place: str, name: str) -> Iterator[tuple[str, str]]:
+    """Those inside of a column: a struct's members, at any depth of lists and maps."""
+    yield from _column_ids(item.properties, path=f"{place}.", ids=f"{name}/")
+    part = "value" if item.physical_type.name == "map" else "element"
+    for inner, what in ((item.items, part), (item.key, "key")):
+        if inner is not None:
+            yield from _inner_ids(inner, f"{place}.{what}", f"{name}/{what}")
 
 
 def partition_spec(texts: Sequence[str], schema: Schema) -> PartitionSpec:
