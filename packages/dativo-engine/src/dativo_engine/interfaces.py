@@ -248,15 +248,33 @@ class Verdict:
 class LateRows:
     """Staged rows found bad only at the end (a key seen twice across splits or in the table already).
 
+    They may be all rows of a run, so of each only a bit is kept; the rows themselves stay in their file.
+
     Attributes:
         path: the staged file.
-        positions: row positions in that file, ascending, from 0.
-        rejected: the same rows in `contracts.enforce.REJECTED_SCHEMA`.
+        bad: for every row of that file, whether it is one of these.
+        rule, columns: what they break; empty: not told.
+        message: what is wrong with each of them; its key follows.
     """
 
     path: str
-    positions: pa.Int64Array
-    rejected: pa.RecordBatch
+    bad: pa.BooleanArray
+    rule: str = ""
+    columns: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many rows they are."""
+        return self.bad.true_count
+
+    @property
+    def positions(self) -> pa.Int64Array:
+        """Their positions in the file, ascending, from 0: for when they are few."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.indices_nonzero(self.bad).cast(pa.int64())
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,8 +489,12 @@ class Committer(Protocol):
         """Take finished files for `publish`. From here on `abandon` deletes them; those taken before may come again."""
         ...
 
-    def find_stored(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
-        """The rows of staged files whose key the table already holds (append only)."""
+    def find_stored(self, files: Sequence[StagedFile], *, enough: int | None = None) -> tuple[LateRows, ...]:
+        """The rows of staged files whose key the table already holds (append only).
+
+        Args:
+            enough: stop at about so many; None: find all.
+        """
         ...
 
     def publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> Mapping[TableName, CommitResult]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,7 @@ from dativo_config.models.resolved import ResolvedStream
 
 from dativo_engine.commits.changes import with_op
 from dativo_engine.commits.quarantine import with_run
+from dativo_engine.contracts.staged import rejected_rows
 from dativo_engine.interfaces import Batch, Cursor, Enforcer, LateRows, Report, RuleResult, StagedFile, Writer
 from dativo_engine.results import Tally
 from dativo_engine.stop import Stop
@@ -86,12 +88,17 @@ class Lane:
     def reject_late(self, late: Sequence[LateRows], tally: Tally) -> None:
         """Count staged rows that only the end showed to be bad, and keep them in quarantine."""
         for rows in late:
-            count = rows.rejected.num_rows
-            self.rejected += count
-            tally.rows_accepted -= count
-            tally.rows_rejected += count
-            if self.keeps_rejected:
-                self._open()[1].write(with_run(rows.rejected, run_id=self.run_id, attempt=self.attempt))
+            self.rejected += rows.count
+            tally.rows_accepted -= rows.count
+            tally.rows_rejected += rows.count
+            for batch in self._rejected(rows) if self.keeps_rejected else ():
+                self._open()[1].write(with_run(batch, run_id=self.run_id, attempt=self.attempt))
+
+    def examples(self, late: Sequence[LateRows]) -> list[str]:
+        """What is wrong with the first of some late rows."""
+        batches = (batch for rows in late for batch in self._rejected(rows))
+        reasons = (reason for batch in batches for row in batch.column("reasons") for reason in row.as_py())
+        return [reason["message"] for reason in islice(reasons, EXAMPLES)]
 
     def abort(self) -> None:
         """Delete what the open writers wrote."""
@@ -99,6 +106,9 @@ class Lane:
             for writer in self._writers:
                 writer.abort()
             self._writers = None
+
+    def _rejected(self, late: LateRows) -> Iterator[pa.RecordBatch]:
+        return rejected_rows(late, stream=self.stream.name, open_file=self.storages[0].open)
 
     def _open(self) -> tuple[Writer, Writer]:
         if self._writers is None:
@@ -110,27 +120,34 @@ def not_among(known: Sequence[LateRows], others: Sequence[LateRows]) -> list[Lat
     """The others without the rows that are known: a row that is bad in two ways is rejected once."""
     fresh: list[LateRows] = []
     for rows in others:
-        positions = [late.positions for late in known if late.path == rows.path]
-        is_new = pc.invert(pc.is_in(rows.positions, pa.chunked_array(positions, pa.int64())))
-        if pc.any(is_new).as_py():
-            fresh.append(replace(rows, positions=rows.positions.filter(is_new), rejected=rows.rejected.filter(is_new)))
+        bad = rows.bad
+        for late in known:
+            bad = pc.and_not(bad, late.bad) if late.path == rows.path else bad
+        if bad.true_count:
+            fresh.append(replace(rows, bad=bad))
     return fresh
 
 
-def with_stored_keys(report: Report, stored: Sequence[LateRows]) -> Report:
-    """The report, with the rows whose key the table holds already as a broken rule of its own."""
+def with_stored_keys(
+    report: Report, stored: Sequence[LateRows], examples: Sequence[str], *, enough: int | None
+) -> Report:
+    """The report, with the rows whose key the table holds already as a broken rule of its own.
+
+    Args:
+        enough: the search stopped at about so many; None: it found all.
+    """
     if not stored:
         return report
-    count = sum(rows.rejected.num_rows for rows in stored)
-    reasons = [reason for rows in stored for row in rows.rejected.column("reasons").to_pylist() for reason in row]
+    count = sum(rows.count for rows in stored)
+    stopped = "" if enough is None or count < enough else " (the search for more of them was stopped)"
     rule = RuleResult(
         rule="primaryKey",
-        column=reasons[0]["column"],
+        column=", ".join(stored[0].columns),
         kind="key",
         passed=False,
         measured=count,
-        expected="keys that the table does not hold yet",
-        examples=tuple(reason["message"] for reason in reasons[:EXAMPLES]),
+        expected=f"keys that the table does not hold yet{stopped}",
+        examples=tuple(examples),
     )
     return replace(
         report,

@@ -85,6 +85,11 @@ class Attempt:
         """Whether a single bad row fails the run."""
         return self.job.job.schema_validation_mode == "strict"
 
+    @property
+    def enough(self) -> int | None:
+        """How many rejected rows end it at once; None: none do."""
+        return ENOUGH_REJECTED if self.strict else None
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -143,10 +148,10 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     resume.adopt(lanes, tally)
     _announce(attempt, stamps)
     _read(attempt, source, plan, lanes, resume, tally)
-    stored = _stage(lanes, committer, tally)
+    stored = _stage(attempt, lanes, committer, tally)
     # A run that fails from here on deletes what it staged, and so leaves nothing to go on from.
     undo.callback(resume.drop)
-    late, reports = _settle(lanes, stored, committer, tally, incremental=job.incremental is not None)
+    late, reports = _settle(attempt, lanes, stored, committer, tally)
     _judge(attempt, lanes, reports)
 
     outcome = Outcome(reports, {name: lane.rejected for name, lane in lanes.items()}, results)
@@ -300,7 +305,7 @@ def _read(
             if time.monotonic() - told > SECONDS_BETWEEN_BATCH_EVENTS:
                 told = time.monotonic()
                 _tell_rows(attempt, tally)
-            if attempt.strict and tally.rows_rejected >= ENOUGH_REJECTED:
+            if attempt.enough is not None and tally.rows_rejected >= attempt.enough:
                 return
         resume.after_split(split, lanes, tally)
     _tell_rows(attempt, tally)
@@ -317,24 +322,25 @@ def _tell_rows(attempt: Attempt, tally: Tally) -> None:
     )
 
 
-def _stage(lanes: Mapping[str, Lane], committer: Committer, tally: Tally) -> dict[str, tuple[LateRows, ...]]:
+def _stage(
+    attempt: Attempt, lanes: Mapping[str, Lane], committer: Committer, tally: Tally
+) -> dict[str, tuple[LateRows, ...]]:
     """Finish the files and hand them to the committer, lane by lane; answers rows whose key a table holds already."""
     stored: dict[str, tuple[LateRows, ...]] = {}
     for name, lane in lanes.items():
         lane.finish_files(committer.stage)
-        stored[name] = committer.find_stored(lane.files)
+        stored[name] = committer.find_stored(lane.files, enough=attempt.enough)
         tally.files_written += len(lane.files)
         tally.bytes_written += sum(file.size for file in lane.files)
     return stored
 
 
 def _settle(
+    attempt: Attempt,
     lanes: Mapping[str, Lane],
     stored: Mapping[str, Sequence[LateRows]],
     committer: Committer,
     tally: Tally,
-    *,
-    incremental: bool,
 ) -> tuple[list[LateRows], dict[str, Report]]:
     """Judge the rules over the whole run, and reject the rows that only now turn out to be bad."""
     late: list[LateRows] = []
@@ -343,12 +349,14 @@ def _settle(
         report = lane.report()
         held = not_among(report.late, stored[name])
         bad = [*report.late, *held]
+        examples = lane.examples(held)
         lane.reject_late(bad, tally)
         lane.finish_files(committer.stage)
         late += bad
         # An increment with nothing in it breaks no rule about the rows of a run: `rowCount` above 0, say.
-        nothing_new = incremental and report.read == 0
-        reports[name] = replace(report, rules=()) if nothing_new else with_stored_keys(report, held)
+        nothing_new = attempt.job.incremental is not None and report.read == 0
+        told = with_stored_keys(report, held, examples, enough=attempt.enough)
+        reports[name] = replace(report, rules=()) if nothing_new else told
     return late, reports
 
 

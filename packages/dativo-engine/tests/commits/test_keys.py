@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from commit_support import ORDERS, Run, load, make_job, people, stored, stored_rows, write_file
+from commit_support import (
+    ORDERS,
+    PROPERTIES,
+    Run,
+    load,
+    make_job,
+    people,
+    schema_object,
+    stored,
+    stored_rows,
+    write_file,
+)
+from dativo_config.models.contract import PhysicalType, Property
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.commits.data_files import to_data_file
 from dativo_engine.commits.keys import KeySearch
 from dativo_engine.commits.rows import reader_of
-from dativo_engine.interfaces import StagedFile
+from dativo_engine.contracts.staged import rejected_rows
+from dativo_engine.interfaces import LateRows, StagedFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +37,7 @@ def test_rows_whose_key_is_stored_are_named_with_their_rows(keyed_job: ResolvedJ
     run = Run(keyed_job, "r2")
     (late,) = run.stage([(3, "c"), (2, "again"), (4, "d")])
     assert late.positions.to_pylist() == [1]
-    (row,) = late.rejected.to_pylist()
+    (row,) = pa.Table.from_batches(rejected_rows(late, stream="orders")).to_pylist()
     assert json.loads(row["record"]) == {"id": 2, "name": "again"}
     assert row["stream"] == "orders"
     assert [reason["rule"] for reason in row["reasons"]] == ["primaryKey"]
@@ -52,7 +67,7 @@ def test_bounds_keep_files_from_being_read(keyed_job: ResolvedJob):
     run = Run(keyed_job, "r9")
     file = write_file(run.committer.layout(ORDERS), "r9", people([(23, "y")]))
     table = stored(keyed_job)
-    search = KeySearch(reader_of(table.metadata, table.io), ("id",), keyed_job.tenant.state_folder)
+    search = KeySearch(reader_of(table.metadata, table.io), ("id",), keyed_job.tenant.state_folder, 1 << 26)
     found = search.overlapping([file], list(table.scan().plan_files()))
     assert [Path(task.file.file_path).name.partition("-")[0] for task in found] == ["r2"]
     run.committer.abandon()
@@ -89,13 +104,40 @@ def test_a_data_file_written_for_another_partitioning_is_refused(job: ResolvedJo
 
 
 def test_composite_keys_match_as_a_whole(tmp_path: Path):
-    from dataclasses import replace
-
-    from commit_support import schema_object
-
     job = make_job(tmp_path, schema=replace(schema_object(), primary_key=("id", "name")))
     load(job, "r1", [(1, "a"), (2, "b")], at=1)
     run = Run(job, "r2")
     (late,) = run.stage([(1, "b"), (2, "b"), (2, "a")])
     assert late.positions.equals(pa.array([1], pa.int64()))
+    run.committer.abandon()
+
+
+def test_nan_is_a_key_that_bounds_do_not_tell_of(tmp_path: Path):
+    properties = (Property("id", "id", "number", PhysicalType("double")), PROPERTIES[1])
+    job = make_job(tmp_path, schema=replace(schema_object(properties=properties), primary_key=("id",)))
+
+    def stage(run: Run, ids: list[float]) -> list[LateRows]:
+        rows = pa.table({"id": pa.array(ids, pa.float64()), "name": ["x"] * len(ids)})
+        file = write_file(run.committer.layout(ORDERS), run.run_id, rows)
+        run.committer.stage([file])
+        return list(run.committer.find_stored([file]))
+
+    first = Run(job, "r1")
+    first.committer.last()
+    stage(first, [1.0, math.nan])
+    first.publish(at=1)
+    again = Run(job, "r2")
+    (late,) = stage(again, [7.0, math.nan, 8.0])
+    assert late.positions.to_pylist() == [1]
+    again.committer.abandon()
+
+
+def test_a_search_that_needs_no_more_stops(tmp_path: Path):
+    job = make_job(tmp_path, keyed=True)
+    load(job, "r1", [(number, "x") for number in range(300_000)], at=1)
+    run = Run(job, "r2")
+    file = write_file(run.committer.layout(ORDERS), "r2", people([(number, "y") for number in range(300_000)]))
+    run.committer.stage([file])
+    (some,), (every,) = run.committer.find_stored([file], enough=1000), run.committer.find_stored([file])
+    assert 1000 <= some.count < every.count == 300_000
     run.committer.abandon()

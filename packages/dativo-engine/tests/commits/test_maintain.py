@@ -216,7 +216,7 @@ def test_what_a_merge_or_replace_took_away_meanwhile_stays_away(tmp_path: Path) 
     replacing = make_job(tmp_path, mode="replace")
     place = Overtaken(open_catalog(job), ORDERS, lambda: load(replacing, "r7", [(7, "y")], at=7))
 
-    done = compact(job, place, Events())
+    done = compact(job, place, Events(), memory_bytes=1 << 26)
 
     assert (done.before, done.after) == (0, 0)
     assert (stored_rows(job), cursor_of(job)) == ([(7, "y")], 7)
@@ -227,7 +227,7 @@ def test_what_a_merge_or_replace_took_away_meanwhile_stays_away(tmp_path: Path) 
 def test_an_append_that_lands_meanwhile_is_kept_beside_the_compacted_files(job: ResolvedJob) -> None:
     rows = load_many(job, 6)
     place = Overtaken(open_catalog(job), ORDERS, lambda: load(job, "r7", [(7, "y")], at=7))
-    done = compact(job, place, Events())
+    done = compact(job, place, Events(), memory_bytes=1 << 26)
     assert (done.before, done.after) == (6, 1)
     assert (stored_rows(job), cursor_of(job)) == ([*rows, (7, "y")], 7)
 

@@ -35,6 +35,7 @@ from pyiceberg.types import (
     DateType,
     DecimalType,
     DoubleType,
+    FloatType,
     IcebergType,
     ListType,
     LongType,
@@ -290,6 +291,8 @@ KEYS: list[tuple[IcebergType, pa.DataType, list[Any]]] = [
     ),
     (UUIDType(), pa.binary(16), [bytes([number]) * 16 for number in (0, 127, 128, 255)]),
     (BooleanType(), pa.bool_(), [True, False]),
+    (DoubleType(), pa.float64(), [float("nan"), 1.0, 5.0]),
+    (FloatType(), pa.float32(), [float("nan"), -1.0]),
 ]
 
 

@@ -12,7 +12,7 @@ from dativo_config.models.resolved import TableName
 from dativo_engine.contracts.arrow import arrow_schema
 from dativo_engine.contracts.enforce import compile_enforcer, describe
 from dativo_engine.contracts.sqlrules import RuleQueryError, measure_sql
-from dativo_engine.contracts.staged import StagedRows
+from dativo_engine.contracts.staged import StagedRows, rejected_rows
 from dativo_engine.interfaces import Batch, Position, Report, RuleResult, StagedFile
 
 PROPERTIES = (
@@ -212,7 +212,7 @@ def test_keys_repeated_across_workers_are_found_at_the_end(tmp_path: Path) -> No
         (files[1].path, [1]),
         (files[1].path, [2]),
     ]
-    rows = [row for late in report.late for row in late.rejected.to_pylist()]
+    rows = [row for late in report.late for batch in rejected_rows(late, stream="orders") for row in batch.to_pylist()]
     assert [row["reasons"][0]["rule"] for row in rows] == ["primaryKey", "unique"]
     assert rows[0]["record"] == '{"id":1,"name":"z","tags":null}'
     assert {rule.rule for rule in report.broken} == {"primaryKey", "unique"}

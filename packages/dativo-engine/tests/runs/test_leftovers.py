@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from checkpoint_project import data_file, data_files, load_job, make_project, stored
 from dativo_engine.catalogs import open_catalog
@@ -100,7 +101,7 @@ def test_a_run_is_stopped_in_the_middle_of_looking_for_stored_keys_and_leaves_no
 ):
     went_on: list[bool] = []
 
-    def stopped(*_: object) -> dict[str, list[int]]:
+    def stopped(*_: object, **__: object) -> dict[str, pa.BooleanArray]:
         signal.raise_signal(signal.SIGTERM)
         time.sleep(0.01)
         went_on.append(True)

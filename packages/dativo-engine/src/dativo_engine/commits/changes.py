@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dativo_engine.catalogs.locations import local_path
-from dativo_engine.contracts.duck import open_duckdb, quoted
+from dativo_engine.commits.positions import Places
+from dativo_engine.contracts.duck import SIDES_AS_WRITTEN, open_duckdb, quoted
 from dativo_engine.interfaces import StagedFile
 
 OP_COLUMN = "_dativo_op"
@@ -30,11 +31,6 @@ ROW_BITS = 40
 BATCH_ROWS = 128 * 1024
 # Decoded rows take some four times what they take in a compressed file.
 DECODED = 4
-
-# `match` says which side of a join is kept in memory; filters on some types can't be pushed into Arrow scans.
-DISABLED_OPTIMIZERS = ("join_order", "build_side_probe_side", "join_filter_pushdown")
-
-Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ class ChangeSet:
                 memory_bytes=memory_bytes // 2,
                 spill_folder=spill_folder,
                 threads=threads,
-                disabled_optimizers=DISABLED_OPTIMIZERS,
+                disabled_optimizers=SIDES_AS_WRITTEN,
             )
             self._db = opening.enter_context(database)
             self._load_keys()
@@ -133,6 +129,11 @@ class ChangeSet:
             ranges=ranges,
         )
         return found["number"].to_pylist()
+
+    def has_nan_key(self) -> bool:
+        """Whether a change's first key column, of floating numbers, is NaN."""
+        key = quoted(self._rule.keys[0])
+        return self._query(f"SELECT count(*) AS rows FROM winner WHERE isnan({key})")["rows"][0].as_py() > 0
 
     def match(self, stored: pa.Table) -> Matches:
         """Meet the rows of one data file: `stored` has the key columns, the cursor, and `position`.

@@ -55,7 +55,7 @@ def open_committer(
     Args:
         replays: runs in quarantine (`RejectedRun.name`) whose rows this run takes over: from its commit on they are no
             longer in quarantine.
-        memory_bytes: what a merge may take.
+        memory_bytes: what a merge, a search for keys, or writing late rows out of their files may take.
         settled: told of each table once what the run did to it is visible, also if `publish` fails at a later one.
 
     Raises:
@@ -139,13 +139,13 @@ class IcebergCommitter:
         for file in files:
             self._target(file.table).staged[file.path] = file
 
-    def find_stored(self, files: Sequence[StagedFile]) -> tuple[LateRows, ...]:
+    def find_stored(self, files: Sequence[StagedFile], *, enough: int | None = None) -> tuple[LateRows, ...]:
         """See `Committer.find_stored`."""
         tables = dict.fromkeys(file.table for file in files)
         return tuple(
             rows
             for table in tables
-            for rows in self._target(table).find_stored([file for file in files if file.table == table])
+            for rows in self._target(table).find_stored([file for file in files if file.table == table], enough=enough)
         )
 
     def publish(self, new: Mapping[TableName, Stamp], late: Sequence[LateRows]) -> Mapping[TableName, CommitResult]:
@@ -275,6 +275,7 @@ class IcebergCommitter:
                 [rows for rows in late if rows.path == path],
                 layout=target.staging_layout(),
                 run_id=f"{self._run.run_id}-late{number}",
+                memory_bytes=self._run.memory_bytes,
             )
             del target.staged[path]
             target.staged |= {file.path: file for file in kept}

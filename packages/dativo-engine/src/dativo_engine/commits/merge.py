@@ -24,9 +24,11 @@ import pyarrow.compute as pc
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask
+from pyiceberg.types import DoubleType, FloatType
 
-from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, Places, path_of
-from dativo_engine.commits.keys import bound
+from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, path_of
+from dativo_engine.commits.keys import range_of
+from dativo_engine.commits.positions import Places, within, without
 from dativo_engine.commits.rows import Reader, dead_positions
 from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
@@ -153,19 +155,22 @@ class Merge:
                 yield task, matches
 
     def _candidates(self, tasks: Sequence[FileScanTask]) -> list[FileScanTask]:
-        """Files whose bounds on the first key column hold a changed key; those without bounds may hold any."""
+        """Files whose bounds on the first key column hold a changed key; those without bounds may hold any.
+
+        Bounds do not tell of NaN, which is a key like any other.
+        """
         field = self._layout.schema.find_field(self._rule.keys[0])
         known: list[FileScanTask] = []
         bounds: list[tuple[object, object]] = []
         unknown: list[FileScanTask] = []
+        nan_changed = isinstance(field.field_type, FloatType | DoubleType) and self._changes.has_nan_key()
         for task in tasks:
-            sides = task.file.lower_bounds or {}, task.file.upper_bounds or {}
-            low, high = (bound(field.field_type, side.get(field.field_id)) for side in sides)
-            if low is None or high is None:
+            found = range_of(task.file, field)
+            if found.low is None or found.high is None or (nan_changed and found.may_be_nan):
                 unknown.append(task)
             else:
                 known.append(task)
-                bounds.append((low, high))
+                bounds.append((found.low, found.high))
         return [*unknown, *(known[number] for number in self._changes.within(bounds))]
 
     def _rewrite(self, task: FileScanTask, matches: Matches, reader: Reader, prefix: str) -> Rewritten:
@@ -181,7 +186,7 @@ class Merge:
             for batch, here, same in self._compared(task, matches, reader):
                 gives_way = ~same & ~here.deletes if soft else ~same
                 marked = here.positions[~same & here.deletes] if soft else here.positions[:0]
-                kept = _without(self._mark(batch, marked), here.positions[gives_way])
+                kept = without(self._mark(batch, marked), here.positions[gives_way])
                 if kept.num_rows:
                     writer.write(kept)
                 stored.append(here.places[same])
@@ -225,12 +230,12 @@ class Merge:
         dead = dead_positions(reader.io, task)
         for start, rows in self._read(task, reader):
             here = matches.within(start, rows.num_rows)
-            gone = dead[slice(*np.searchsorted(dead, (start, start + rows.num_rows)))] - start
+            gone = within(dead, start, rows.num_rows)
             same = self._same(rows, here)
             if len(gone):
                 # Dead rows match nothing; what stands behind them moves up.
                 here = Matches(here.positions - np.searchsorted(gone, here.positions), here.places, here.deletes)
-                rows = _without(rows, gone)  # noqa: PLW2901 - the same rows, less the dead
+                rows = without(rows, gone)  # noqa: PLW2901 - the same rows, less the dead
             yield rows, here, same
 
     def _same(self, rows: pa.RecordBatch, here: Matches) -> npt.NDArray[np.bool_]:
@@ -267,11 +272,3 @@ class Merge:
                 for batch in self._changes.read(file, positions):
                     writer.write(batch)
             return [*added, *writer.flush()]
-
-
-def _without(rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:
-    if not len(positions):
-        return rows
-    keep = np.ones(rows.num_rows, np.bool_)
-    keep[positions] = False
-    return rows.filter(pa.array(keep))

@@ -45,7 +45,7 @@ class Run:
 
     Attributes:
         replays: runs whose rows in quarantine this one takes over.
-        memory_bytes: what a merge may take.
+        memory_bytes: what a merge, or a search for keys, may take.
     """
 
     job: ResolvedJob
@@ -141,20 +141,13 @@ class Target:
         guarded = self.run.mode == "append" and self.name == self.stream.table
         return self.stream.schema.primary_key if guarded else ()
 
-    def find_stored(self, files: Sequence[StagedFile]) -> list[LateRows]:
+    def find_stored(self, files: Sequence[StagedFile], *, enough: int | None = None) -> list[LateRows]:
         """The rows of staged files whose key the table holds already."""
         if self.base is None or not self.keys:
             return []
-        held = self._key_search(self.base).held(files, scan_tasks(self.base))
-        if not held:
-            return []
-        from dativo_engine.commits.late import already_stored
-
-        io, stream = self.io, self.stream.name
-        return [
-            already_stored(io, self.staged[path], positions, stream=stream, keys=self.keys)
-            for path, positions in held.items()
-        ]
+        held = self._key_search(self.base).held(files, scan_tasks(self.base), enough=enough)
+        message = "the table already holds a row with the key"
+        return [LateRows(path, rows, "primaryKey", self.keys, message) for path, rows in held.items()]
 
     def moves(self, stamp: Stamp) -> bool:
         """Whether the run changes anything in the table, were it only the job's cursor."""
@@ -307,13 +300,14 @@ class Target:
         planned = None if self.base is None else self.base.metadata.current_snapshot_id
         if not self.keys or table.metadata.current_snapshot_id == planned:
             return
-        if self._key_search(table).held(list(self.staged.values()), came_since(table, self.base)):
+        if self._key_search(table).held(list(self.staged.values()), came_since(table, self.base), enough=1):
             message = f"{self.name}: rows with the same keys were added during the run"
             raise CommitConflictError(message)
 
     def _key_search(self, table: Table) -> KeySearch:
-        job, reader = self.run.job, reader_of(table.metadata, self.io, schema=self.metadata.schema())
-        return KeySearch(reader, self.keys, job.tenant.staged_folder(job.name))
+        reader = reader_of(table.metadata, self.io, schema=self.metadata.schema())
+        folder = self.run.job.tenant.staged_folder(self.run.job.name)
+        return KeySearch(reader, self.keys, folder, self.run.memory_bytes)
 
 
 def look(run: Run, name: TableName, stream: ResolvedStream, mirror: Mirror) -> Target:

@@ -68,7 +68,7 @@ class Judge:
                 continue
             fresh = {path: np.setdiff1d(found, without.get(path, [])) for path, found in repeated.items()}
             fresh = {path: positions for path, positions in fresh.items() if len(positions)}
-            late += late_rows(staged, key, fresh, stream=self.stream)
+            late += late_rows(staged.files, key, fresh)
             for path, positions in fresh.items():
                 without[path] = np.union1d(without.get(path, []), positions).astype(np.int64)
                 count.add(len(positions), [f"{path}, position {position}" for position in positions[:3].tolist()])

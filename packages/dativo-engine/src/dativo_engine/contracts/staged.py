@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OpenFile: TypeAlias = Callable[[str], pa.NativeFile]
 _BATCH_ROWS = 1 << 16
+_REJECTED_ROWS = 1 << 13
 
 open_local: OpenFile = LocalFiles().open
 """A staged file on this machine."""
@@ -123,30 +124,57 @@ def repeated_rows(
     return {rows.files[number].path: positions[files == number] for number in np.unique(files).tolist()}
 
 
-def late_rows(rows: StagedRows, key: UniqueKey, repeated: Mapping[str, Int64s], *, stream: str) -> list[LateRows]:
+def late_rows(files: Sequence[StagedFile], key: UniqueKey, repeated: Mapping[str, Int64s]) -> list[LateRows]:
     """The staged rows that repeat a key, as rows to drop from their files and to quarantine."""
-    records: dict[str, list[str]] = {path: [] for path in repeated}
-    for part in rows.parts():
-        positions = repeated.get(part.path)
-        if positions is not None:
-            here = positions[(positions >= part.first) & (positions < part.first + part.records.num_rows)] - part.first
-            records[part.path] += json_rows(part.records.take(pa.array(here)))
-    message = "found a key that an earlier row of the run has, expected it once"
-    reason = {"column": ", ".join(key.columns), "rule": key.rule, "message": message}
+    rows = {file.path: file.rows for file in files}
+    message = "found a key that an earlier row of the run has, expected it once:"
     return [
-        LateRows(
-            path,
-            pa.array(positions),
-            rejected_batch(
-                stream=stream,
-                source=None,
-                rows=pa.nulls(len(positions), pa.int64()),
-                reasons=pa.array([[reason]] * len(positions), pa.list_(pa.field("element", REASON))),
-                records=records[path],
-            ),
-        )
+        LateRows(path, _bits(positions, rows[path]), key.rule, key.columns, message)
         for path, positions in repeated.items()
     ]
+
+
+def rejected_rows(late: LateRows, *, stream: str, open_file: OpenFile = open_local) -> Iterator[pa.RecordBatch]:
+    """Late rows in `REJECTED_SCHEMA`, read back a few at a time: as text and as Python's values they are large."""
+    first = 0
+    with open_file(late.path) as source, pq.ParquetFile(source) as parquet:
+        for group in range(parquet.num_row_groups):
+            count = parquet.metadata.row_group(group).num_rows
+            if late.bad.slice(first, count).true_count:
+                yield from _rejected_of_group(parquet, group, late, first=first, stream=stream)
+            first += count
+
+
+def _rejected_of_group(
+    parquet: pq.ParquetFile, group: int, late: LateRows, *, first: int, stream: str
+) -> Iterator[pa.RecordBatch]:
+    for batch in parquet.iter_batches(_REJECTED_ROWS, row_groups=[group], use_threads=False):
+        bad = batch.filter(late.bad.slice(first, batch.num_rows))
+        first += batch.num_rows
+        if bad.num_rows:
+            rows = pa.RecordBatch.from_arrays([_storage(column) for column in bad.columns], names=bad.schema.names)
+            yield _rejected(rows, late, stream)
+
+
+def _rejected(rows: pa.RecordBatch, late: LateRows, stream: str) -> pa.RecordBatch:
+    column = ", ".join(late.columns)
+    reasons = [
+        [{"column": column, "rule": late.rule, "message": f"{late.message} {key}"}]
+        for key in json_rows(rows.select(list(late.columns)))
+    ]
+    return rejected_batch(
+        stream=stream,
+        source=None,
+        rows=pa.nulls(rows.num_rows, pa.int64()),
+        reasons=pa.array(reasons, pa.list_(pa.field("element", REASON))),
+        records=json_rows(rows),
+    )
+
+
+def _bits(positions: Int64s, rows: int) -> pa.BooleanArray:
+    bad = np.zeros(rows, np.bool_)
+    bad[positions] = True
+    return pa.array(bad)
 
 
 def _storage(column: pa.Array) -> pa.Array:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
-import numpy as np
 import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob
 from pyiceberg.table import FileScanTask, Table
@@ -21,6 +20,7 @@ from dativo_engine.commits.data_files import referenced_paths, scan_tasks, to_da
 from dativo_engine.commits.fence import Edit, Place, land
 from dativo_engine.commits.journal import Journal
 from dativo_engine.commits.layout import layout_of
+from dativo_engine.commits.positions import within, without
 from dativo_engine.commits.rows import dead_positions, reader_of
 from dativo_engine.commits.stamp import standing
 from dativo_engine.events import Events
@@ -33,7 +33,6 @@ from dativo_engine.writers.parquet import open_writer
 SMALL = 0.75
 FEWEST = 5
 BATCH_ROWS = 128 * 1024
-MEMORY_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +82,11 @@ def _is_worth_it(group: Group, target_file_bytes: int) -> bool:
     return any(task.delete_files for task in group.tasks) or (len(group.tasks) >= FEWEST and fewer)
 
 
-def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
+def compact(job: ResolvedJob, place: Place, events: Events, *, memory_bytes: int) -> Compacted:
     """Write a table's small files anew, in one commit.
+
+    Args:
+        memory_bytes: what the rows under way may take.
 
     Raises:
         CommitConflictError, CommitStateUnknownError: see `fence.land`.
@@ -101,7 +103,7 @@ def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
     written: list[Rewrite] = []
     try:
         for group in groups:
-            written.append(_rewrite(table, group, layout, run_id=run_id))  # noqa: PERF401 - what is written so far counts
+            written.append(_rewrite(table, group, layout, run_id=run_id, memory_bytes=memory_bytes))  # noqa: PERF401 - what is written so far counts
     except BaseException:
         _delete(table, (file for rewrite in written for file in rewrite.files))
         journal.close()
@@ -116,8 +118,8 @@ def compact(job: ResolvedJob, place: Place, events: Events) -> Compacted:
     return done
 
 
-def _rewrite(table: Table, group: Group, layout: TableLayout, *, run_id: str) -> Rewrite:
-    with discarded_on_failure(open_writer(layout, run_id=run_id, memory_bytes=MEMORY_BYTES)) as writer:
+def _rewrite(table: Table, group: Group, layout: TableLayout, *, run_id: str, memory_bytes: int) -> Rewrite:
+    with discarded_on_failure(open_writer(layout, run_id=run_id, memory_bytes=memory_bytes)) as writer:
         for task in group.tasks:
             for rows in _living_rows(table, task):
                 writer.write(rows)
@@ -129,12 +131,10 @@ def _living_rows(table: Table, task: FileScanTask) -> Iterator[pa.RecordBatch]:
     dead = dead_positions(table.io, task)
     start = 0
     for rows in reader_of(table.metadata, table.io).rows(task.file, columns, batch_rows=BATCH_ROWS):
-        gone = dead[slice(*np.searchsorted(dead, (start, start + rows.num_rows)))] - start
+        alive = without(rows, within(dead, start, rows.num_rows))
         start += rows.num_rows
-        alive = np.ones(rows.num_rows, np.bool_)
-        alive[gone] = False
-        if alive.any():
-            yield rows.filter(pa.array(alive)) if len(gone) else rows
+        if alive.num_rows:
+            yield alive
 
 
 def _publish(place: Place, planned: Table, written: Sequence[Rewrite], events: Events) -> Compacted:

@@ -9,6 +9,7 @@ orphans     files that nothing names go
 from __future__ import annotations
 
 import datetime as dt
+import os
 from typing import TYPE_CHECKING
 
 from dativo_config.models.resolved import ResolvedJob, TableName
@@ -21,6 +22,7 @@ from dativo_engine.maintenance.expire import Limits, expire, expired
 from dativo_engine.maintenance.orphans import Orphans, find_cursors, find_orphans
 from dativo_engine.maintenance.roots import may_delete, roots_of
 from dativo_engine.maintenance.work import Kept, Work
+from dativo_engine.memory import budget
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -63,7 +65,7 @@ def maintain(
     Raises:
         CommitConflictError: others are always faster.
         CommitStateUnknownError: an answer was lost, and the table can't be read.
-        FatalError: the catalogue can't be opened, or a delete file can't be applied.
+        FatalError: the catalogue can't be opened, the memory limit can't be read, or a delete file can't be applied.
     """
     catalog = open_catalog(job)
     place = Place(catalog, name)
@@ -74,7 +76,7 @@ def maintain(
     rejected = quarantine.purge(before=limits.quarantine, events=events)
     # Before compacting: a snapshot that is only now replaced may still be read.
     snapshots = sum(expire(item, limits, events) for item in (place, quarantine.place) if _expires(job, item))
-    compacted = compact(job, place, events)
+    compacted = compact(job, place, events, memory_bytes=budget(os.environ).writers)
     orphans = _orphans(job, name, catalog, limits)
     for found in orphans:
         found.delete()
