@@ -73,7 +73,7 @@ def read(job: ResolvedJob) -> list[dict[str, Any]]:
 
 
 def compacted(job: ResolvedJob) -> tuple[int, int]:
-    done = compact(job, Place(open_catalog(job), ORDERS), Events())
+    done = compact(job, Place(open_catalog(job), ORDERS), Events(), memory_bytes=1 << 28)
     return done.before, done.after
 
 

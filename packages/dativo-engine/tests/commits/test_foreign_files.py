@@ -56,7 +56,7 @@ def adopted(job: ResolvedJob, root: Path, rows: Rows) -> Table:
 
 
 def compacted(job: ResolvedJob) -> tuple[int, int]:
-    done = compact(job, Place(open_catalog(job), ORDERS), Events())
+    done = compact(job, Place(open_catalog(job), ORDERS), Events(), memory_bytes=1 << 28)
     return done.before, done.after
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import random
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -84,6 +85,7 @@ class Folder:
             target_file_bytes=1 << 27,
         )
         self.files: list[StagedFile] = []
+        self.memory = 1 << 28
 
     def merge(self, batches: Sequence[pa.Table]) -> Merged:
         """Merge one run, whose changes were staged as these files."""
@@ -97,7 +99,7 @@ class Folder:
             self.rule,
             columns=[field.name for field in self.layout.schema.fields],
             spill_folder=self.folder,
-            memory_bytes=1 << 28,
+            memory_bytes=self.memory,
             threads=2,
         ) as change_set:
             merge = Merge(
@@ -164,6 +166,20 @@ def test_the_same_changes_again_are_a_no_op(tmp_path: Path):
     merged = table.merge(changes)
     assert (merged.removed, merged.added) == ((), ())
     assert table.rows() == before
+
+
+def test_the_same_changes_again_are_a_no_op_also_when_they_are_many_times_the_memory(tmp_path: Path):
+    table = Folder(tmp_path, MergeRule(("id",)))
+    table.memory = 1 << 20
+    order = random.Random(1).sample(range(200_000), 200_000)
+    stored = rows(*(row(number, f"note {number}") for number in range(200_000)))
+    table.append(stored.slice(0, 90_000), stored.slice(90_000))
+    # In another order than they are stored, and so all over the files.
+    changes = [stored.take(pa.array(order[:120_000])), stored.take(pa.array(order[120_000:]))]
+    assert table.merge(changes) == Merged((), (), 0, 0, 0)
+    last = [row(number, note) for number, note in ((7, "new"), (150_000, "new"), (300_000, "added"))]
+    merged = table.merge([*changes, rows(*last)])
+    assert (merged.inserted, merged.updated, len(table.rows())) == (1, 2, 200_001)
 
 
 def test_nulls_nans_and_nested_values_are_the_same_again(tmp_path: Path):

@@ -20,17 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dativo_engine.catalogs.locations import local_path
+from dativo_engine.commits.changerows import ROW_BITS, ChangeRows, read_batches
 from dativo_engine.commits.positions import Places
 from dativo_engine.contracts.duck import SIDES_AS_WRITTEN, open_duckdb, quoted
 from dativo_engine.interfaces import StagedFile
 
 OP_COLUMN = "_dativo_op"
 UPSERT, DELETE = 0, 1
-# A change's place in read order: the number of its file, then its row in it.
-ROW_BITS = 40
 BATCH_ROWS = 128 * 1024
-# Decoded rows take some four times what they take in a compressed file.
-DECODED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +93,9 @@ class ChangeSet:
             self._load_keys()
             self._collapse()
             self._winners = self._query("SELECT count(*) AS rows FROM winner")["rows"][0].as_py()
-            fits = sum(file.size for file in files) * DECODED < memory_bytes // 4
-            self._rows = self._load_rows() if fits else None
+            self._rows = ChangeRows(
+                [path_of(file) for file in files], columns, folder=spill_folder, memory_bytes=memory_bytes // 4
+            )
             self.begin()
             self._held = opening.pop_all()
 
@@ -110,6 +108,7 @@ class ChangeSet:
     def begin(self) -> None:
         """Forget what was settled: the merge starts over, on a newer state of the table."""
         self._db.execute("CREATE OR REPLACE TABLE settled (place BIGINT)")
+        self._db.execute("CREATE OR REPLACE TABLE updated (place BIGINT)")
 
     def within(self, bounds: Sequence[tuple[object, object]]) -> list[int]:
         """Which of these [low, high] ranges of the first key column hold a changed key; indexes, ascending."""
@@ -135,44 +134,54 @@ class ChangeSet:
         key = quoted(self._rule.keys[0])
         return self._query(f"SELECT count(*) AS rows FROM winner WHERE isnan({key})")["rows"][0].as_py() > 0
 
-    def match(self, stored: pa.Table) -> Matches:
-        """Meet the rows of one data file: `stored` has the key columns, the cursor, and `position`.
+    def match(self, stored: pa.RecordBatchReader, *, rows: int) -> Matches:
+        """Meet the rows of one data file, so many: `stored` has the key columns, the cursor, and `position`.
 
         A change that is older than the stored row of its key is settled here: it never lands.
         """
         same_key = " AND ".join(f"stored.{quoted(key)} = winner.{quoted(key)}" for key in self._rule.keys)
         stored_cursor = f"stored.{quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
         # DuckDB does not know how large `stored` is, and would keep the wrong side in memory: it keeps the second.
-        sides = "stored JOIN winner" if self._winners <= stored.num_rows else "winner JOIN stored"
+        sides = "stored JOIN winner" if self._winners <= rows else "winner JOIN stored"
         found = self._query(
             f'SELECT position, place, op = {DELETE} AS deletes, coalesce({stored_cursor} > "cursor", false) AS newer '
-            f"FROM {sides} ON {same_key} ORDER BY position",
+            f"FROM {sides} ON {same_key}",
             stored=stored,
         )
-        newer = found["newer"].to_numpy()
-        places = found["place"].to_numpy()
-        self.settle(places[newer])
-        return Matches(found["position"].to_numpy()[~newer], places[~newer], found["deletes"].to_numpy()[~newer])
+        positions, places = found["position"].to_numpy(), found["place"].to_numpy()
+        # Sorted here: DuckDB's memory is the join's.
+        order = np.argsort(positions, kind="stable")
+        newer = found["newer"].to_numpy()[order]
+        self.settle(places[order[newer]])
+        order = order[~newer]
+        return Matches(positions[order], places[order], found["deletes"].to_numpy()[order])
 
     def settle(self, places: Places) -> None:
         """These changes need not be added any more."""
         if len(places):
             self._query("INSERT INTO settled SELECT place FROM places", places=pa.table({"place": places}))
 
+    def note_updates(self, places: Places) -> None:
+        """These changes took the place of a row; where a key was stored twice, a change may be noted twice."""
+        if len(places):
+            self._query("INSERT INTO updated SELECT place FROM places", places=pa.table({"place": places}))
+
+    def count_updates(self) -> int:
+        """How many changes took the place of a row."""
+        return self._query("SELECT count(DISTINCT place) AS rows FROM updated")["rows"][0].as_py()
+
     def already_stored(self, stored: pa.RecordBatch, matches: Matches) -> npt.NDArray[np.bool_]:
-        """Whether each matching row of `stored` equals its change in every column; False where that isn't known."""
+        """Whether each matching row of `stored` equals its change in every column."""
         same = np.zeros(len(matches.positions), np.bool_)
-        if self._rows is None:
-            return same
-        rows = (matches.places & ((1 << ROW_BITS) - 1)) + self._first_rows[matches.places >> ROW_BITS]
-        left = np.arange(len(rows))
-        for name in self._columns:
-            # Most rows that differ do so in one of the first columns: the others are then not looked at.
-            if not len(left):
-                return same
-            found = stored.column(name).take(pa.array(matches.positions[left]))
-            left = left[self._equal(found, self._rows.column(name).chunk(0).take(pa.array(rows[left])))]
-        same[left] = True
+        for here, changes, rows in self._rows.at(matches.places):
+            left = np.arange(len(here))
+            for name in self._columns:
+                # Most rows that differ do so in one of the first columns: the others are then not looked at.
+                if not len(left):
+                    break
+                found = stored.column(name).take(pa.array(matches.positions[here[left]]))
+                left = left[self._equal(found, changes.column(name).take(pa.array(rows[left])))]
+            same[here[left]] = True
         return same
 
     def _equal(self, one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
@@ -206,7 +215,7 @@ class ChangeSet:
     def read(self, file: StagedFile, positions: Places) -> Iterator[pa.RecordBatch]:
         """These rows of a change file, as the table's columns."""
         start = 0
-        for batch in pq.ParquetFile(path_of(file)).iter_batches(batch_size=BATCH_ROWS, columns=self._columns):
+        for batch in read_batches(path_of(file), self._columns):
             low, high = np.searchsorted(positions, (start, start + batch.num_rows))
             if high > low:
                 chosen = pa.array(positions[low:high] - start)
@@ -258,17 +267,12 @@ class ChangeSet:
         )
         self._db.execute("DROP TABLE change")
 
-    def _load_rows(self) -> pa.Table:
-        """The change rows themselves: comparing them with stored rows makes the same changes again a no-op."""
-        tables = [pq.read_table(path_of(file), columns=self._columns) for file in self._files]
-        self._first_rows = np.cumsum([0, *(table.num_rows for table in tables)])
-        return pa.concat_tables(tables).combine_chunks()
-
-    def _query(self, sql: str, **tables: pa.Table) -> pa.Table:
+    def _query(self, sql: str, **tables: pa.Table | pa.RecordBatchReader) -> pa.Table:
         for name, table in tables.items():
             self._db.register(name, table)
         try:
-            return self._db.execute(sql).to_arrow_table()
+            # Row by row as it is found: DuckDB would count a whole result as its own memory.
+            return self._db.execute(sql).to_arrow_reader(BATCH_ROWS).read_all()
         finally:
             for name in tables:
                 self._db.unregister(name)

@@ -90,7 +90,8 @@ class KeySearch:
             old = read(batch for task in stored for batch in self._stored_keys(task))
             database.register("staged", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=True), new))
             database.register("stored", pa.RecordBatchReader.from_batches(self._arrow_schema(positions=False), old))
-            # DuckDB does not know how large they are. It keeps the second, on disk beyond its memory; the first streams.
+            # DuckDB does not know how large they are. It keeps the second, on disk beyond its memory; the first
+            # streams.
             more = sum(task.file.record_count for task in stored) >= sum(file.rows for file in staged)
             sides = "stored JOIN staged" if more else "staged JOIN stored"
             found = database.execute(f"SELECT _file, _pos FROM {sides} USING ({keys})").to_arrow_reader(BATCH_ROWS)

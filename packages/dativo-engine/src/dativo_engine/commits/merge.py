@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.io import FileIO
+from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask
 from pyiceberg.types import DoubleType, FloatType
@@ -30,6 +31,7 @@ from dativo_engine.commits.changes import ChangeSet, Matches, MergeRule, path_of
 from dativo_engine.commits.keys import range_of
 from dativo_engine.commits.positions import Places, within, without
 from dativo_engine.commits.rows import Reader, dead_positions
+from dativo_engine.contracts.duck import own_errors
 from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
 from dativo_engine.storage import storage_of
@@ -119,40 +121,62 @@ class Merge:
 
     def _apply(self, tasks: Sequence[FileScanTask], reader: Reader) -> Merged:
         self._changes.begin()
-        done: list[Rewritten] = []
+        changed: list[Rewritten] = []
         pending: deque[Future[Rewritten]] = deque()
         with ThreadPoolExecutor(self._threads) as pool:
             for task, matches in self._matching(tasks, reader):
                 pending.append(pool.submit(self._rewrite, task, matches, reader, next(self._prefixes)))
                 # Bounds what is held: the matches of a few files, not of all.
                 if len(pending) > self._threads:
-                    done.append(pending.popleft().result())
-            done += [future.result() for future in pending]
-        for part in done:
-            self._changes.settle(part.stored)
+                    changed += self._settled(pending.popleft().result())
+            for future in pending:
+                changed += self._settled(future.result())
         added = self._add_unsettled()
-        changed = [part for part in done if part.changed]
-        updated = len(np.unique(np.concatenate([part.updated for part in changed]))) if changed else 0
+        updated = self._changes.count_updates()
         return Merged(
             removed=tuple(part.task.file for part in changed),
             added=(*(file for part in changed for file in part.files), *added),
             inserted=sum(file.rows for file in added) - updated,
             updated=updated,
-            deleted=sum(part.deleted for part in done),
+            deleted=sum(part.deleted for part in changed),
         )
+
+    def _settled(self, part: Rewritten) -> list[Rewritten]:
+        """Take note of what became of a file; answers it, without its places, if it changed."""
+        self._changes.settle(part.stored)
+        if not part.changed:
+            return []
+        self._changes.note_updates(part.updated)
+        nobody = np.empty(0, np.int64)
+        return [replace(part, stored=nobody, updated=nobody)]
 
     def _matching(self, tasks: Sequence[FileScanTask], reader: Reader) -> Iterator[tuple[FileScanTask, Matches]]:
         """The files with a row that a change takes the place of."""
         for task in self._candidates(tasks):
-            stored = pa.Table.from_batches(reader.rows(task.file, self._rule.columns, batch_rows=KEY_BATCH_ROWS))
-            stored = stored.append_column("position", pa.array(np.arange(stored.num_rows)))
-            if task.delete_files:
-                alive = np.ones(stored.num_rows, np.bool_)
-                alive[dead_positions(reader.io, task)] = False
-                stored = stored.filter(pa.array(alive))
-            matches = self._changes.match(stored)
+            with own_errors() as read:
+                keys = read(self._stored_keys(task, reader))
+                stored = pa.RecordBatchReader.from_batches(self._key_fields, keys)
+                matches = self._changes.match(stored, rows=task.file.record_count)
             if len(matches.positions):
                 yield task, matches
+
+    @property
+    def _key_fields(self) -> pa.Schema:
+        """Of what decides of a row, and where the row is in its file."""
+        columns = self._rule.columns
+        fields = schema_to_pyarrow(self._layout.schema.select(*columns), include_field_ids=False)
+        return pa.schema([*map(fields.field, columns), pa.field("position", pa.int64())])
+
+    def _stored_keys(self, task: FileScanTask, reader: Reader) -> Iterator[pa.RecordBatch]:
+        """What decides of a file's living rows, with their positions; a few at a time."""
+        fields, columns = self._key_fields, self._rule.columns
+        dead = dead_positions(reader.io, task)
+        start = 0
+        for rows in reader.rows(task.file, columns, batch_rows=KEY_BATCH_ROWS):
+            positions = pa.array(np.arange(start, start + rows.num_rows))
+            keyed = pa.RecordBatch.from_arrays([*map(rows.column, columns), positions], schema=fields)
+            yield without(keyed, within(dead, start, rows.num_rows))
+            start += rows.num_rows
 
     def _candidates(self, tasks: Sequence[FileScanTask]) -> list[FileScanTask]:
         """Files whose bounds on the first key column hold a changed key; those without bounds may hold any.
