@@ -222,3 +222,14 @@ def test_a_second_attempt_goes_on_with_the_tables_that_did_not_land(tmp_path: Pa
     results = second.publish(at=1, tables=(ORDERS, returns))
     assert [result.status for result in results.values()] == ["already_committed", "committed"]
     assert (stored_rows(job), stored_rows(job, returns)) == ([(1, "a")], [(9, "z")])
+
+
+def test_a_merge_tells_what_it_did(tmp_path: Path):
+    job = make_job(tmp_path, mode="merge", keyed=True)
+    load(job, "r1", [(1, "a"), (2, "b")], at=1)
+    run = Run(job, "r2")
+    run.committer.last()
+    run.stage([(2, "new"), (3, "c")])
+    run.publish(at=2)
+    (told,) = [message for kind, message in run.events.told if kind == "commit_success"]
+    assert told.endswith("visible in acme.orders: 1 inserted, 1 updated, 0 deleted")

@@ -318,7 +318,7 @@ class IcebergCommitter:
             return result
         self._events.emit(
             "commit_success",
-            f"{counted(result.rows, 'row')} in {counted(result.files, 'file')} visible in {name}",
+            f"{counted(result.rows, 'row')} in {counted(result.files, 'file')} visible in {name}{_did(target)}",
             table=str(name),
             rows=result.rows,
             files=result.files,
@@ -371,6 +371,12 @@ class IcebergCommitter:
             self._mirror.write({result.table: self._run.codec.encode(result.stamp) for result in results})
         except (DativoError, OSError) as error:
             self._events.emit("mirror_failed", f"The next run repairs it: {error}", level="WARNING")
+
+
+def _did(target: Target) -> str:
+    """What a merge did to the table's rows: those it wrote are more, as files are rewritten whole."""
+    did = target.merged
+    return "" if did is None else f": {did.inserted:,} inserted, {did.updated:,} updated, {did.deleted:,} deleted"
 
 
 def _unchanged(target: Target, stamp: Stamp) -> CommitResult:
