@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from dativo_config.models.contract import PhysicalType, Property, SchemaObject
+from dativo_config.models.contract import Limits, PhysicalType, Property, SchemaObject
 from dativo_config.models.job import Incremental, RateLimits
 from dativo_engine.connectors import open_source
 from dativo_engine.errors import AuthenticationError, FatalError, GoneError, MalformedAnswerError
@@ -172,6 +172,49 @@ def test_only_what_changed_is_read_and_records_at_the_last_value_come_once(serve
     assert [(row["id"], row["v"]) for row in rows(third)] == [(1, 2), (3, 1)]
     assert [third[0].position.row(index) for index in range(2)] == [1, 3]
     assert rows(read(described, third[-1].cursor)) == []
+
+
+@pytest.mark.parametrize("count", [1_001, 25_000])
+def test_however_many_records_are_at_the_last_value_they_come_once(serve: Serve, count: int) -> None:
+    records: list[dict[str, object]] = [{"id": it, "at": "2024-02-29"} for it in range(count)]
+    server = serve(lambda asked: Reply(records))
+    endpoint = {"items": {"path": "items", "cursor": {"param": "since"}}}
+    described = source(server, endpoint, contract(id="long", at="date"), cursor="at")
+    first = read(described)
+    assert len(rows(first)) == count
+    again = read(described, first[-1].cursor)
+    assert (rows(again), again[-1].cursor) == ([], first[-1].cursor)
+    records.append({"id": count, "at": "2024-02-29"})
+    assert [row["id"] for row in rows(read(described, again[-1].cursor))] == [count]
+
+
+@pytest.mark.parametrize("bad", ["oops", {"id": "x", "at": "2024-02-29T10:24:00Z"}, {"id": 1, "at": "soon"}])
+@pytest.mark.parametrize("comes", ["in both runs", "later", "before"])
+def test_an_element_that_does_not_fit_moves_nothing_else(serve: Serve, bad: object, comes: str) -> None:
+    sound: list[object] = [{"id": it, "at": f"2024-02-29T10:{it // 2:02}:00Z", "in": {"n": 1.50}} for it in range(50)]
+    answers = {"in both runs": [[*sound, bad]] * 2, "later": [sound, [*sound, bad]], "before": [[*sound, bad], sound]}
+    upcoming = iter([answers[comes][0], answers[comes][1][48:]])
+    server = serve(lambda asked: Reply(next(upcoming)))
+    inner = Property("in", "in", "object", PhysicalType("struct"), properties=contract(n="double").properties)
+    columns = contract(id="long", at="timestamptz")
+    endpoint = {"items": {"path": "items", "cursor": {"param": "since"}}}
+    schema = SchemaObject("rows", "rows", (*columns.properties, inner))
+    described = source(server, endpoint, schema, cursor="at")
+    again = read(described, read(described)[-1].cursor)
+    came = {str(row["id"]) for row in rows(again)}
+    assert came <= {"x", "1"}, "records that the first run had"
+    assert len(came) + sum(len(batch.malformed) for batch in again) <= (0 if comes == "before" else 1)
+
+
+def test_a_time_that_the_contract_has_a_format_for_is_compared_as_that_time(serve: Serve) -> None:
+    server = serve(lambda asked: Reply([{"at": "09.03.2024"}, {"at": "10.02.2024"}]))
+    column = Property("at", "at", "date", PhysicalType("date"), limits=Limits(format="dd.MM.yyyy"))
+    endpoint = {"items": {"path": "items", "cursor": {"param": "since"}}}
+    described = source(server, endpoint, SchemaObject("rows", "rows", (column,)), cursor="at")
+    first = read(described)
+    assert first[-1].cursor is not None
+    assert first[-1].cursor.value["value"] == "2024-03-09"
+    assert [row["at"] for row in rows(read(described, first[-1].cursor))] == ["10.02.2024"]
 
 
 def test_looking_back_reads_again_what_the_merge_will_tell(serve: Serve) -> None:

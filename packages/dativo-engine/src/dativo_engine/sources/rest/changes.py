@@ -6,20 +6,25 @@ records that changed meanwhile by a hash of their content, and left out; with `l
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dativo_engine.contracts.arrow import arrow_type
-from dativo_engine.contracts.jsontext import json_rows
+from dativo_engine.contracts.cast import cast as converted
+from dativo_engine.contracts.columns import Column, compile_column
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Batch, Cursor, Position, StreamSettings
 from dativo_engine.jsonrows.types import TEXT, reading_schema
+from dativo_engine.jsonrows.values import Elements, fields_of
 from dativo_engine.rest import Request
 from dativo_engine.sources.rest.spec import CursorParam
 
@@ -29,9 +34,29 @@ if TYPE_CHECKING:
 
     Scalar: TypeAlias = pa.Scalar[pa.DataType]
 
-# More records than this at one value are told by the merge alone: the cursor has to stay small.
-MOST_HASHES = 1000
+Hashes: TypeAlias = npt.NDArray[np.uint64]
+_NONE: Hashes = np.empty(0, np.uint64)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(slots=True)
+class Written:
+    """Runs of records on their way to be read; the last of them can be looked up as the API wrote them."""
+
+    runs: Iterable[Elements]
+    _elements: Sequence[msgspec.Raw] = ()
+    _before: int = 0
+
+    def __iter__(self) -> Generator[Elements]:
+        for run in self.runs:
+            self._before += len(self._elements)
+            self._elements = run.elements
+            yield run
+
+    def rows(self, batch: Batch, rows: Sequence[int]) -> Generator[msgspec.Raw]:
+        """These rows of a batch that was made of the last run."""
+        for row in rows:
+            yield self._elements[batch.position.row(row) - self._before - 1]
 
 
 @dataclass(slots=True)
@@ -39,21 +64,19 @@ class Changes:
     """One stream's way from the last run's cursor to this run's.
 
     Attributes:
-        column: the cursor field, in the source's naming.
-        columns: all that the contract has.
-        type: what the contract says it is.
-        last: its greatest value so far; None: none was seen.
-        hashes: of the records that have it.
-        known: the hashes that the last run left, of records at `start`.
+        column: the cursor field.
+        names: of all fields that the contract has, in the source's naming.
+        start: where the last run ended; None: there was none.
+        known: hashes that the last run left of records at `start`.
+        last: the cursor field's greatest value so far; None: none was seen.
     """
 
-    column: str
-    columns: frozenset[str]
-    type: pa.DataType
-    start: Scalar | None
-    last: Scalar | None
-    hashes: set[str]
-    known: frozenset[str]
+    column: Column
+    names: Sequence[str]
+    start: Scalar | None = None
+    known: Hashes = field(default_factory=lambda: _NONE)
+    last: Scalar | None = None
+    _hashes: list[Hashes] = field(default_factory=list[Hashes])
 
     @classmethod
     def since(cls, cursor: Cursor | None, stream: StreamSettings, *, keeps_known: bool) -> Changes:
@@ -65,81 +88,79 @@ class Changes:
         Raises:
             FatalError: the cursor is another source's, or of another type than the contract's.
         """
-        column, kind = _column(stream)
-        columns = frozenset(reading_schema(stream.schema).names)
+        column, names = _column(stream), reading_schema(stream.schema).names
         if cursor is None or "value" not in cursor.value:
-            return cls(column, columns, kind, None, None, set(), frozenset())
-        value, hashes = cursor.value["value"], cast("Sequence[str]", cursor.value.get("hashes", ()))
+            return cls(column, names)
+        value, hashes = cursor.value["value"], _unpacked(cursor.value.get("hashes"))
         try:
-            start = pa.scalar(str(value), TEXT).cast(kind)
+            start = pa.scalar(str(value), TEXT).cast(column.type)
         except pa.ArrowInvalid as error:
             message = (
-                f"{stream.name}: the last run ended at {value!r}, which is no {kind}, as the contract says that "
+                f"{stream.name}: the last run ended at {value!r}, which is no {column.type}, as the contract says that "
                 f"{stream.cursor_field} is; see `dativo state show`, and `dativo state reset`"
             )
             raise FatalError(message) from error
-        return cls(column, columns, kind, start, start, set(hashes), frozenset(() if keeps_known else hashes))
+        return cls(column, names, start, _NONE if keeps_known else hashes, start, [hashes])
 
-    def take(self, batch: Batch) -> Batch:
-        """The batch without the records that the last run had, and with where the stream stands after it."""
-        records = batch.records
-        at = records.schema.get_field_index(self.column)
-        # Text where the contract has another type: some cells do not fit, and the enforcer will say so.
-        if at < 0 or not records.schema.field(at).type.equals(self.type):
+    def take(self, batch: Batch, written: Written) -> Batch:
+        """The batch without the records that the last run had. `written`: the records that it was made of."""
+        values = self._values(batch)
+        if values is None:
             return batch
-        values = records.column(at)
-        if self.start is not None and self.known:
-            keep = self._new(records, pc.equal(values, self.start))
+        if self.start is not None and len(self.known):
+            keep = self._new(batch, written, pc.equal(values, self.start))
             if keep is not None:
-                batch = _only(batch, keep)
-                records, values = batch.records, batch.records.column(at)
-        if records.num_rows:
-            self._advance(records, values)
-        return replace(batch, cursor=self.cursor())
-
-    def cursor(self) -> Cursor | None:
-        """Where the stream stands."""
-        if self.last is None:
-            return None
-        value = _json(self.last)
-        hashes: list[JsonValue] = [*sorted(self.hashes)] if len(self.hashes) <= MOST_HASHES else []
-        return Cursor({"value": value, "hashes": hashes})
+                batch, values = _only(batch, keep), values.filter(keep)
+        self._advance(batch, written, values)
+        return batch
 
     def end(self, stream: StreamSettings) -> Batch | None:
-        """A batch without rows that says where the stream stands, for a run that finds nothing new."""
-        cursor = self.cursor()
-        if cursor is None:
+        """A batch without rows that says where the stream stands; None: there is nothing to go on from."""
+        if self.last is None:
             return None
+        hashes = np.unique(np.concatenate([_NONE, *self._hashes]))
+        cursor = Cursor({"value": _json(self.last), "hashes": _packed(hashes)})
         nothing = pa.RecordBatch.from_pylist([], schema=reading_schema(stream.schema))
         return Batch(stream.name, nothing, Position(stream.name), cursor=cursor)
 
-    def _new(self, records: pa.RecordBatch, at_start: pa.BooleanArray) -> pa.BooleanArray | None:
+    def _values(self, batch: Batch) -> pa.Array[Scalar] | None:
+        """The cursor field's cells; null where the enforcer will say that one does not fit. None: there are none."""
+        at = batch.records.schema.get_field_index(self.column.sources[0])
+        if at < 0 or not batch.records.num_rows:
+            return None
+        cells = batch.records.column(at)
+        return converted(cells, self.column.type, timezone=self.column.timezone, pattern=self.column.pattern).values
+
+    def _new(self, batch: Batch, written: Written, at_start: pa.BooleanArray) -> pa.BooleanArray | None:
         """Which records the last run did not have; None: it had none of them."""
-        rows = pc.indices_nonzero(pc.fill_null(at_start, fill_value=False))
-        if not len(rows):
+        rows = _where(at_start)
+        seen = np.array(rows, np.int64)[np.isin(self._hashed(batch, written, rows), self.known)]
+        if not len(seen):
             return None
-        seen = [
-            row
-            for row, hashed in zip(rows.to_pylist(), _hashes(self._told(records).take(rows)), strict=True)
-            if hashed in self.known
-        ]
-        if not seen:
-            return None
-        return pc.invert(pc.is_in(pa.array(range(records.num_rows), pa.int64()), pa.array(seen, pa.int64())))
+        keep = np.ones(batch.records.num_rows, np.bool_)
+        keep[seen] = False
+        return pa.array(keep)
 
-    def _told(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """The columns that the contract has: the others may come as another type with the next run."""
-        return records.select([name for name in records.schema.names if name in self.columns])
-
-    def _advance(self, records: pa.RecordBatch, values: pa.Array[Scalar]) -> None:
+    def _advance(self, batch: Batch, written: Written, values: pa.Array[Scalar]) -> None:
         greatest = pc.max(values)
         if not greatest.is_valid:
             return
         if self.last is None or pc.greater(greatest, self.last).as_py():
-            self.last, self.hashes = greatest, set()
-        if pc.equal(greatest, self.last).as_py() and len(self.hashes) <= MOST_HASHES:
-            rows = pc.indices_nonzero(pc.fill_null(pc.equal(values, greatest), fill_value=False))
-            self.hashes.update(_hashes(self._told(records).take(rows[: MOST_HASHES + 1])))
+            self.last, self._hashes = greatest, []
+        if pc.equal(greatest, self.last).as_py():
+            self._hashes.append(self._hashed(batch, written, _where(pc.equal(values, greatest))))
+
+    def _hashed(self, batch: Batch, written: Written, rows: Sequence[int]) -> Hashes:
+        """Of what the API wrote: the same record may be read as numbers in one run and as text in another.
+
+        Only the fields that the contract has count; others may change without meaning.
+        """
+        digests = bytearray()
+        for record in written.rows(batch, rows):
+            fields = fields_of(record)
+            content = b"\0".join(bytes(fields.get(name, b"null")) for name in self.names)
+            digests += hashlib.blake2b(content, digest_size=8).digest()
+        return np.frombuffer(bytes(digests), np.uint64)
 
 
 def asking_for_changes(
@@ -158,10 +179,10 @@ def asking_for_changes(
     return request.with_params(**{param.param: str(value)})
 
 
-def _column(stream: StreamSettings) -> tuple[str, pa.DataType]:
+def _column(stream: StreamSettings) -> Column:
     for item in stream.schema.properties if stream.schema is not None else ():
         if stream.cursor_field in (item.name, item.column):
-            return item.name, arrow_type(item)
+            return compile_column(item)
     message = f"{stream.name}: the contract has no column {stream.cursor_field!r}, which incremental.cursor_field names"
     raise FatalError(message)
 
@@ -206,8 +227,16 @@ def _json(value: Scalar) -> JsonValue:
     return plain if isinstance(plain, int | float | str) else str(value.cast(TEXT).as_py())
 
 
-def _hashes(records: pa.RecordBatch) -> list[str]:
-    return [hashlib.blake2b(row.encode(), digest_size=8).hexdigest() for row in json_rows(records)]
+def _packed(hashes: Hashes) -> str:
+    return base64.b64encode(hashes.tobytes()).decode()
+
+
+def _unpacked(value: JsonValue) -> Hashes:
+    return np.frombuffer(base64.b64decode(value), np.uint64) if isinstance(value, str) else _NONE
+
+
+def _where(told: pa.BooleanArray) -> list[int]:
+    return pc.indices_nonzero(pc.fill_null(told, fill_value=False)).to_pylist()
 
 
 def _only(batch: Batch, keep: pa.BooleanArray) -> Batch:

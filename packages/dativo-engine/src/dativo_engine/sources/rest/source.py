@@ -17,7 +17,7 @@ from dativo_engine.rest import Client, Page, blocks, open_throttle
 from dativo_engine.rest.exchange import shown
 from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.proposal import propose
-from dativo_engine.sources.rest.changes import Changes, asking_for_changes
+from dativo_engine.sources.rest.changes import Changes, Written, asking_for_changes
 from dativo_engine.sources.rest.described import options_of, service_of
 from dativo_engine.sources.rest.lists import Asking, first_page, list_pages
 
@@ -97,16 +97,15 @@ class RestSource:
         changes = self._changes(stream, start)
         reader = JsonReader(self._address(stream.name), stream.name, stream.schema)
         block_bytes = min(BLOCK_BYTES, self._settings.memory_bytes // 16)
-        found_any = False
         asking = self._asking(stream.name, changes)
         with closing(list_pages(client, self._options, stream.name, asking=asking, first=first)) as pages:
             received = _Received(pages)
-            for batch in reader.batches(blocks(received, block_bytes=block_bytes)):
-                taken = batch if changes is None else changes.take(batch)
+            written = Written(blocks(received, block_bytes=block_bytes))
+            for batch in reader.batches(written):
+                taken = batch if changes is None else changes.take(batch, written)
                 if taken.records.num_rows or taken.malformed:
-                    found_any = True
                     yield replace(taken, bytes_read=received.take())
-        if not found_any and changes is not None and (end := changes.end(stream)) is not None:
+        if changes is not None and (end := changes.end(stream)) is not None:
             yield replace(end, bytes_read=received.take())
 
     def _asking(self, name: str, changes: Changes | None) -> Asking:
