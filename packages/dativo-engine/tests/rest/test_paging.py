@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from dativo_engine.errors import MalformedAnswerError, ServerError
+from dativo_engine.errors import AuthenticationError, MalformedAnswerError, RetryableError, ServerError
 from dativo_engine.rest import (
     ByCursor,
     ByLastId,
@@ -16,6 +17,7 @@ from dativo_engine.rest import (
     ByPage,
     Client,
     Paginator,
+    Patience,
     Request,
     SinglePage,
     blocks,
@@ -164,6 +166,126 @@ def test_a_failure_in_the_middle_of_concurrent_pages_is_the_lists_failure(serve:
     server = serve(lambda asked: Reply({}, 500) if asked.params.get("offset") == "8" else whole(asked))
     with pytest.raises(ServerError, match="offset 8"):
         read_all(client(server), ByOffset(size=2, total_path="total"), width=3)
+
+
+def windowed(
+    ids: list[int], *, capped: int = -1, changing: Callable[[list[int], int], None] | None = None
+) -> Answering:
+    """A list by offset or page, with a total; the page with record `capped` has only half of what was asked for.
+
+    `changing` is called before each page with the list, and how many pages were given.
+    """
+    given = 0
+
+    def answering(asked: Asked) -> Reply:
+        nonlocal given
+        if changing is not None:
+            changing(ids, given)
+        given += 1
+        told = {**asked.params, **(json.loads(asked.body) if asked.body else {})}
+        limit = int(told["limit"])
+        start = int(told["offset"]) if "offset" in told else (int(told["page"]) - 1) * limit
+        rows = [{"id": it} for it in ids[start : start + limit]]
+        if any(row["id"] == capped for row in rows):
+            rows = rows[: limit // 2]
+        return Reply({"data": rows, "total": len(ids), "pages": -(-len(ids) // limit)})
+
+    return answering
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_a_page_in_the_middle_that_is_shorter_than_the_first_loses_nothing(
+    serve: Serve, client: MakeClient, width: int
+) -> None:
+    server = serve(windowed(list(range(40)), capped=25))
+    assert read_all(client(server), ByOffset(size=10, total_path="total"), width=width) == list(range(40))
+
+
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize(
+    "paginator",
+    [ByOffset(size=10, total_path="total"), ByPage(size_param="limit", size=10, total_path="total")],
+)
+def test_a_list_that_gives_fewer_records_than_it_told_of_is_read_again_later(
+    serve: Serve, client: MakeClient, paginator: Paginator, width: int
+) -> None:
+    def delete(ids: list[int], given: int) -> None:
+        if given == 1:
+            del ids[3]  # what stood behind it moves into pages that were read
+
+    server = serve(windowed(list(range(40)), changing=delete))
+    with pytest.raises(RetryableError, match=r"told of 40 records, and 39 came: .* run it again"):
+        read_all(client(server), paginator, width=width)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_pages_that_are_told_of_and_do_not_come_are_an_error(serve: Serve, client: MakeClient, width: int) -> None:
+    def delete(ids: list[int], given: int) -> None:
+        if given == 1:
+            del ids[20:]
+
+    server = serve(windowed(list(range(40)), changing=delete))
+    paginator = ByPage(size_param="limit", size=10, pages_path="pages")
+    with pytest.raises(RetryableError, match="told of 4 pages"):
+        read_all(client(server), paginator, width=width)
+
+
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize(
+    "paginator",
+    [
+        ByOffset(size=10, total_path="total"),
+        ByPage(size_param="limit", size=10, total_path="total"),
+        ByPage(size_param="limit", size=10, pages_path="pages"),
+    ],
+)
+def test_a_list_that_grows_while_it_is_read_is_read_to_its_new_end(
+    serve: Serve, client: MakeClient, paginator: Paginator, width: int
+) -> None:
+    def add(ids: list[int], given: int) -> None:
+        if given == 1:
+            ids.extend(range(40, 65))
+
+    server = serve(windowed(list(range(40)), changing=add))
+    assert read_all(client(server), paginator, width=width) == list(range(65))
+
+
+def test_a_total_saves_the_request_for_an_empty_page(serve: Serve, client: MakeClient) -> None:
+    for paginator in (ByPage(size_param="limit", size=10, total_path="total"), ByOffset(size=10, total_path="total")):
+        server = serve(windowed(list(range(20))))
+        assert read_all(client(server), paginator) == list(range(20))
+        assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_numbers_of_pages_and_offsets_stand_in_the_body_where_the_api_wants_them_there(
+    serve: Serve, client: MakeClient, width: int
+) -> None:
+    for paginator in (
+        ByOffset(size=10, total_path="total", in_body=True),
+        ByPage(size_param="limit", size=10, pages_path="pages", in_body=True),
+    ):
+        server = serve(windowed(list(range(25))))
+        request = Request("items", method="POST", json={"filter": "x"})
+        assert read_all(client(server), paginator, request, width=width) == list(range(25))
+        assert all(json.loads(asked.body)["filter"] == "x" and not asked.params for asked in server.asked)
+
+
+def test_a_failure_that_is_final_waits_for_nobody(serve: Serve, client: MakeClient) -> None:
+    def answering(asked: Asked) -> Reply:
+        match asked.params["offset"]:
+            case "0":
+                return Reply({"data": [{"id": 0}], "total": 3})
+            case "1":
+                return Reply({}, 401, after=0.2)
+            case _:
+                return Reply({}, 503, headers={"Retry-After": "20"})
+
+    asking = client(serve(answering), patience=Patience(tries=5, wait=60))
+    begun = time.monotonic()
+    with pytest.raises(AuthenticationError):
+        read_all(asking, ByOffset(size=1, total_path="total"), width=2)
+    assert time.monotonic() - begun < 5
 
 
 def test_small_pages_are_put_together_and_pretty_ones_put_on_one_line(serve: Serve, client: MakeClient) -> None:

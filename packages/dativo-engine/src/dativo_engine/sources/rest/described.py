@@ -124,9 +124,10 @@ def paginator_of(endpoint: Endpoint, options: RestOptions) -> Paginator:  # noqa
         case LinkHeaderPages():
             return ByLinkHeader(told.relation)
         case OffsetPages():
-            return ByOffset(told.param, told.size_param, told.size, told.total_path, told.start)
+            return ByOffset(told.param, told.size_param, told.size, told.total_path, told.start, told.in_body)
         case NumberedPages():
-            return ByPage(told.param, told.start, told.size_param, told.size, told.pages_path, told.total_path)
+            sized = (told.size_param, told.size)
+            return ByPage(told.param, told.start, *sized, told.pages_path, told.total_path, told.in_body)
         case _:
             return SinglePage()
 

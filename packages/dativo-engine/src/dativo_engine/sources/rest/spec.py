@@ -66,6 +66,7 @@ class OffsetPages(Model):
         default="",
         description="Where the answer says how many records there are; then pages are read at the same time.",
     )
+    in_body: bool = Field(default=False, description="Whether the parameters are fields of the JSON body.")
 
 
 class NumberedPages(Model):
@@ -82,6 +83,7 @@ class NumberedPages(Model):
     total_path: str = Field(
         default="", description="Where the answer says how many records there are; serves the same."
     )
+    in_body: bool = Field(default=False, description="Whether the parameters are fields of the JSON body.")
 
 
 Pages: TypeAlias = Annotated[

@@ -68,6 +68,10 @@ class Api:
         self._mask = Redactor()
         self._mask.add(client.service.auth.secrets)
 
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
     def url(self, stream: StripeObject) -> str:
         """Where a list is, as positions name it."""
         return self._client.service.base_url.rstrip("/") + stream.path
@@ -104,7 +108,7 @@ class Api:
             asked["expand[]"] = [f"data.{name}" for name in stream.expand]
         if after:
             asked["starting_after"] = after
-        expected = (HTTPStatus.BAD_REQUEST,) if after else ()
+        expected = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND) if after else ()
         request = Request(stream.path, asked, place=f"after {after}" if after else "")
         listed = self._client.fetch(request, read=self._listed, expect=expected)
         if listed is not None and listed.has_more and (not listed.heads or listed.heads[-1].id == after):
