@@ -80,6 +80,24 @@ def test_explain_says_what_a_run_would_do_and_why(project: Project) -> None:
         assert told in shown
 
 
+@pytest.mark.parametrize(("stream", "told"), [("payment_intents", "no event tells of edits"), ("customers", "")])
+def test_explain_says_which_changes_a_stream_misses(project: Project, stream: str, told: str) -> None:
+    contract = (project.root / CONTRACT).read_text().split("schema:")[0]
+    schema = (
+        f"schema:\n  - name: {stream}\n    properties:\n      - {{name: id, logicalType: string, primaryKey: true}}\n"
+    )
+    (project.root / CONTRACT).write_text(contract + schema)
+    job = (
+        f"tenant_id: demo\nsource_connector: stripe\nasset_path: {CONTRACT}\ntarget_connector: iceberg\n"
+        f"source:\n  objects: [{stream}]\n  credentials: {{api_key: rk_test_x}}\n  incremental: {{strategy: events}}\n"
+    )
+    (project.root / JOB).write_text(job)
+    (found,) = project.dativo("explain", "--json", "--config", JOB).json  # pyright: ignore[reportGeneralTypeIssues]
+    missed = str(found["streams"][0]["missed"])
+    assert (told in missed) if told else not missed
+    assert ("missed" in project.dativo("explain", "--config", JOB).out) == bool(told)
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)], ids=["text", "json"])
 def test_explain_hides_what_signs_a_url(project: Project, more: tuple[str, ...]) -> None:
     project.edit(JOB, "data/demo/orders*.csv", "https://ada:planted-pw@example.com/o.csv?sig=planted-sig")

@@ -125,6 +125,7 @@ CROSS_CHECKS = [
     (ORDERS, "object: orders", "object: order", 6, "did you mean 'orders'?"),
     (ORDERS, "source:\n", "source:\n  objects: [refunds]\n", 4, "no entry of source.files belongs"),
     (API, "objects: [customers]", "objects: [customers]\n  files: [{path: a.csv}]", 5, "takes no files"),
+    (API, "strategy: updated_after", "strategy: events", 4, "'customers' can't be read by the strategy 'events'"),
     (ORDERS, "source:\n", "source:\n  credentials: {user: x}\n", 4, "takes no credentials"),
     (ORDERS, "strategy: file_modified_time", "strategy: events", 8, "expected 'file_modified_time'"),
     (ORDERS, "time\n", "time\n    cursor_field: created_at\n", 9, "compares no field"),

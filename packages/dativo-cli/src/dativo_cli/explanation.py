@@ -30,10 +30,15 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True)
 class StreamLines:
-    """One stream of a job and the table it feeds. Partitions and sort order as Iceberg transforms."""
+    """One stream of a job and the table it feeds. Partitions and sort order as Iceberg transforms.
+
+    Attributes:
+        missed: changes that the job's incremental runs do not find; empty: none are known.
+    """
 
     stream: str
     inputs: tuple[str, ...]
+    missed: str
     table: str
     quarantine: str
     contract: str
@@ -142,6 +147,7 @@ def _stream(job: ResolvedJob, stream: ResolvedStream) -> StreamLines:
     return StreamLines(
         stream=stream.name,
         inputs=tuple(_shown_input(item) for item in stream.inputs),
+        missed=_missed(job, stream),
         table=str(stream.table),
         quarantine=str(stream.table.quarantine),
         contract=f"{shown_file(contract.path)}, {contract.name} {contract.version}",
@@ -151,6 +157,12 @@ def _stream(job: ResolvedJob, stream: ResolvedStream) -> StreamLines:
         sort_order=job.target.sort_order,
         rules=tuple(_rules(job, stream)),
     )
+
+
+def _missed(job: ResolvedJob, stream: ResolvedStream) -> str:
+    if job.incremental is None or job.incremental.strategy not in job.spec.revising_strategies:
+        return ""
+    return job.spec.missed.get(stream.name, "")
 
 
 def _rules(job: ResolvedJob, stream: ResolvedStream) -> Iterator[RuleLine]:

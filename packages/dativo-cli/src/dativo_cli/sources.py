@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,15 +15,6 @@ from dativo_engine.connectors import open_source, specs
 from dativo_engine.interfaces import Source, SourceSettings, StreamSettings
 from pydantic import BaseModel, ValidationError
 
-SUFFIXES: Mapping[str, str] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-}
 COMPRESSIONS = frozenset({".gz", ".zst", ".bz2"})
 
 
@@ -34,10 +25,11 @@ def connector_of(location: str) -> str:
         click.BadParameter: none that dativo knows.
     """
     suffixes = [suffix for suffix in _name_of(location).suffixes if suffix not in COMPRESSIONS]
-    if not suffixes or suffixes[-1].lower() not in SUFFIXES:
-        message = f"{location}: can't tell what kind of file it is; its name should end in {', '.join(SUFFIXES)}"
+    known = {suffix: spec.name for spec in specs().values() for suffix in spec.suffixes}
+    if not suffixes or suffixes[-1].lower() not in known:
+        message = f"{location}: can't tell what kind of file it is; its name should end in {', '.join(known)}"
         raise click.BadParameter(message)
-    return SUFFIXES[suffixes[-1].lower()]
+    return known[suffixes[-1].lower()]
 
 
 def object_of(location: str) -> str:

@@ -299,6 +299,11 @@ def test_discover_proposes_types_keys_and_cursors_from_a_sample(serve: Serve) ->
     }
 
 
+def test_discover_finds_nothing_in_an_empty_list(serve: Serve) -> None:
+    (info,) = source(serve(lambda asked: Reply([])), {"items": {"path": "items"}}).discover()
+    assert info.arrow_schema.names == []
+
+
 def test_credentials_that_are_refused_in_the_middle_end_the_run_by_name(serve: Serve) -> None:
     def answering(asked: Asked) -> Reply:
         return Reply([{"id": int(asked.params["page"])}]) if asked.params["page"] != "3" else Reply({}, 401)

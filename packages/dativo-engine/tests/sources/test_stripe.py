@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import re
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 import pytest
 from dativo_engine.errors import AuthenticationError, FatalError, MalformedAnswerError, PermissionDeniedError
@@ -199,6 +201,43 @@ def test_a_list_within_an_object_that_has_more_but_nothing_to_go_on_from_is_an_e
         copy.run()
 
 
+def test_lists_that_each_object_has_are_read_again_with_the_object(copy: Copy) -> None:
+    copy.stream, copy.columns = "customer_balance_transactions", ("id", "amount")
+    made = make(copy, 3)
+    lists = {key: [f"cbtxn_{number}_{at}" for at in range(23)] for number, key in enumerate(made)}
+
+    def answer(request: Request) -> Response | None:
+        found = re.fullmatch(r"/v1/customers/(\w+)/balance_transactions", request.path)
+        if found is None:
+            return None
+        query = dict(parse_qsl(request.query))
+        keys = lists[found[1]]
+        start = keys.index(query["starting_after"]) + 1 if "starting_after" in query else 0
+        end = start + int(query["limit"])
+        data = [{"id": key, "amount": 1} for key in keys[start:end]]
+        return Response(200, json.dumps({"data": data, "has_more": end < len(keys)}).encode())
+
+    copy.fake.hooks.append(answer)
+    copy.options = {"page_size": 10}
+    assert sorted(copy.run().rows) == sorted(key for keys in lists.values() for key in keys)
+
+    copy.fake.clock.advance(HOUR)
+    lists[made[1]].insert(0, "cbtxn_new")
+    copy.account.edit("customers", made[1], {"balance": 5})
+    assert copy.run().read == lists[made[1]]
+    assert copy.gone == []
+
+
+@pytest.mark.parametrize("inside", [{}, {"line_items": None}])
+def test_an_object_without_the_list_within_has_no_members(copy: Copy, inside: dict[str, object]) -> None:
+    page = json.dumps({"data": [{"id": "cs_1", "created": 1_790_000_000, **inside}], "has_more": False}).encode()
+    copy.stream, copy.columns = "checkout_session_line_items", ("id",)
+    copy.fake.hooks.append(lambda it: Response(200, page) if it.path == "/v1/checkout/sessions" else None)
+
+    assert copy.run().rows == {}
+    assert "expand" in copy.asked("/v1/checkout/sessions")[-1].query
+
+
 def test_members_that_an_object_lost_are_told_as_deleted(copy: Copy) -> None:
     copy.stream, copy.columns = "subscription_items", ("id", "quantity")
     made = copy.account.create("subscriptions", {"items": [{"id": "si_a"}, {"id": "si_b"}]})
@@ -243,6 +282,16 @@ def test_an_object_that_vanishes_between_two_pages_ends_no_run(copy: Copy) -> No
     copy.fake.hooks.clear()
     assert sorted(copy.read) == sorted(made)
     assert sorted(copy.run().rows) == sorted(copy.account.final("customers"))
+
+
+def test_an_object_that_vanished_may_be_told_as_not_found_too(copy: Copy) -> None:
+    made = make(copy, 6)
+    body = b'{"error": {"code": "resource_missing", "message": "No such customer", "type": "invalid_request_error"}}'
+    refusals = [Response(404, body)]
+    copy.fake.hooks.append(lambda it: refusals.pop() if "starting_after" in it.query and refusals else None)
+    copy.options = {"page_size": 2}
+
+    assert sorted(copy.run().read) == sorted(made)
 
 
 def test_a_long_feed_is_read_in_parts_the_oldest_first(copy: Copy) -> None:
@@ -315,6 +364,18 @@ def test_a_refused_key_is_told_by_its_setting_and_not_shown(copy: Copy) -> None:
         replace(copy, key=key).source().check()
 
     assert key not in str(refused.value)
+
+
+def test_discover_says_of_an_empty_list_what_its_contract_may_be(copy: Copy) -> None:
+    [found] = copy.source().discover()
+
+    assert found.name == "customers"
+
+
+def test_what_no_event_tells_is_said() -> None:
+    assert "customers" not in SPEC.missed
+    assert "no event tells of edits" in SPEC.missed["payment_intents"]
+    assert "what was deleted stays" in SPEC.missed["webhook_endpoints"]
 
 
 def test_an_unknown_object_is_refused_with_the_nearest_one(copy: Copy) -> None:

@@ -21,12 +21,16 @@ def api(stripe_mock: str) -> Generator[Api]:
         yield Api(client)
 
 
-@pytest.mark.parametrize("name", OBJECTS)
+# Newer than the API that stripe-mock knows.
+NEWER = frozenset({"app_installs", "tax_locations", "three_d_secure_authentications", "trial_offers"})
+
+
+@pytest.mark.parametrize("name", OBJECTS.keys() - NEWER)
 def test_lists_and_feeds_take_what_they_are_asked(api: Api, name: str) -> None:
     stream = OBJECTS[name]
     bounds = {"created[gte]": "1790000000", "created[lte]": "1790000001"} if stream.by_created else {}
 
-    listed = api.page(stream, bounds, after="obj_123")
+    listed = api.page(stream, bounds, after="obj_123" if stream.is_paged or stream.has_members else "")
 
     assert listed is not None
     assert len(listed.page.records) == 1
@@ -35,12 +39,12 @@ def test_lists_and_feeds_take_what_they_are_asked(api: Api, name: str) -> None:
         assert feed is not None
 
 
-@pytest.mark.parametrize("name", [name for name, stream in OBJECTS.items() if stream.events])
+@pytest.mark.parametrize("name", [it for it, stream in OBJECTS.items() if stream.events and it not in NEWER])
 def test_objects_that_have_events_can_be_asked_for_one_by_one(api: Api, name: str) -> None:
     assert api.retrieve(OBJECTS[name], "obj_123") is not None
 
 
-@pytest.mark.parametrize("name", [name for name, stream in OBJECTS.items() if stream.within])
+@pytest.mark.parametrize("name", [name for name, stream in OBJECTS.items() if stream.has_members])
 def test_lists_within_objects_are_where_the_table_says(api: Api, name: str) -> None:
     stream = OBJECTS[name]
 

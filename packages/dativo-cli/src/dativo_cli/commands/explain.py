@@ -65,6 +65,7 @@ def _show_stream(screen: Screen, stream: StreamLines) -> None:
     screen.facts(
         [
             ("reads", "\n".join(stream.inputs) or stream.stream),
+            *([("missed", stream.missed)] if stream.missed else []),
             ("contract", f"{stream.contract}, {stream.columns} columns"),
             ("key", ", ".join(stream.primary_key) or "none"),
             ("partitions", ", ".join(stream.partitioning) or "none"),

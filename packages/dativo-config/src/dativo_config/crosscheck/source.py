@@ -115,8 +115,19 @@ def _incremental(draft: Draft, spec: ConnectorSpec) -> Iterator[Problem]:
     if incremental.lookback_days and not needed:
         message = f"the strategy '{incremental.strategy}' has no time to look back from"
         yield draft.problem((*at, "lookback_days"), message, hint="remove it", key=True)
+    yield from _beyond_strategy(draft, spec, incremental.strategy)
     for stream in draft.streams if needed else ():
         yield from _cursor(draft, stream, incremental.cursor_field or "")
+
+
+def _beyond_strategy(draft: Draft, spec: ConnectorSpec, strategy: str) -> Iterator[Problem]:
+    able = spec.strategy_objects.get(strategy, spec.objects)
+    others = [name for name in spec.incremental_strategies if name != strategy]
+    hint = f"write strategy: {others[0]}, or leave incremental out" if others else "leave incremental out"
+    for index, name in enumerate(draft.job.source.objects or ()):
+        if name in spec.objects and name not in able:
+            at = ("source", "objects", index)
+            yield draft.problem(at, f"{draft.shown(at, name)} can't be read by the strategy '{strategy}'", hint=hint)
 
 
 def _cursor(draft: Draft, stream: DraftStream, default: str) -> Iterator[Problem]:

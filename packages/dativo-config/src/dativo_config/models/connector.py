@@ -24,10 +24,13 @@ class ConnectorSpec:
         credentials: the model of `source.credentials`; None: the connector takes none.
         connection: the model of `source.connection`; None: the connector takes none.
         inputs: which list of the job names the streams: `objects`, `files`, `tables` or `sheets`.
+        suffixes: how the names of its files end, compression aside.
         objects: what `source.objects` may name; empty: what the service has.
         incremental_strategies: what `incremental.strategy` may be, the default first; empty: full reads only.
+        strategy_objects: strategy -> those of `objects` that can be read by it; a strategy that is not there reads all.
         revising_strategies: those of them by which rows come again, changed or deleted: not for append.
         incremental_notes: strategy -> what a run reads by it, as `dativo explain` tells it.
+        missed: stream -> changes that runs by a revising strategy do not find, as `dativo explain` tells them.
         describe: from options and credentials, whose secrets may still be references, what a job reads, for `dativo
             explain` and `dativo check`: versions, accounts, never a secret.
         cursor_field: whether a strategy needs one: strategies that do.
@@ -50,10 +53,13 @@ class ConnectorSpec:
     credentials: type[BaseModel] | None = None
     connection: type[BaseModel] | None = None
     inputs: Literal["objects", "files", "tables", "sheets", ""] = "files"
+    suffixes: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     incremental_strategies: tuple[str, ...] = ()
+    strategy_objects: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     revising_strategies: tuple[str, ...] = ()
     incremental_notes: dict[str, str] = field(default_factory=dict[str, str])
+    missed: dict[str, str] = field(default_factory=dict[str, str])
     describe: Callable[[BaseModel | None, BaseModel | None], tuple[str, ...]] | None = None
     cursor_field: tuple[str, ...] = ()
     local_paths: bool = False

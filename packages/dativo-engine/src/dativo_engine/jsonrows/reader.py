@@ -152,8 +152,8 @@ def infer_schema(runs: Iterator[Lines | Elements]) -> pa.Schema:
                 json.ReadOptions(block_size=len(text) + 1),
                 json.ParseOptions(newlines_in_values=True),
             ).schema
-    rows = JsonReader("", "", None).batches(iter([run]))
-    return next(rows).records.schema
+    rows = next(JsonReader("", "", None).batches(iter([run])), None)
+    return pa.schema([]) if rows is None else rows.records.schema
 
 
 def _expected(run: Lines | Elements, rows: int) -> int:

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Mapping
 from dativo_engine.interfaces import Batch, Cursor, Plan, SourceSettings, Split, StreamInfo
 from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.csv.records import BLOCK_BYTES, CsvReader, infer_schema
-from dativo_engine.sources.csv.spec import CsvOptions
+from dativo_engine.sources.csv.spec import SPEC, CsvOptions
 from dativo_engine.sources.files.inputs import FileInputs
 from dativo_engine.sources.proposal import propose
-
-SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 class CsvSource:
@@ -21,7 +19,7 @@ class CsvSource:
         self._settings = settings
         self._options = settings.options if isinstance(settings.options, CsvOptions) else CsvOptions()
         self._schemas = {stream.name: stream.schema for stream in settings.streams}
-        self._files = FileInputs(settings, SUFFIXES, resumable=True)
+        self._files = FileInputs(settings, SPEC.suffixes, resumable=True)
 
     def check(self) -> None:
         """Find the files and read the first byte of one."""

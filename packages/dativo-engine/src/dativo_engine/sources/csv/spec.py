@@ -67,6 +67,7 @@ SPEC = ConnectorSpec(
     options=CsvOptions,
     credentials=S3Credentials,
     connection=S3Connection,
+    suffixes=(".csv", ".tsv", ".txt"),
     incremental_strategies=INCREMENTAL_STRATEGIES,
     incremental_notes=INCREMENTAL_NOTES,
     local_paths=True,

@@ -12,10 +12,9 @@ from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.files.inputs import FileInputs
 from dativo_engine.sources.files.opened import Opened
 from dativo_engine.sources.jsonl.documents import runs
-from dativo_engine.sources.jsonl.spec import JsonlOptions
+from dativo_engine.sources.jsonl.spec import SPEC, JsonlOptions
 from dativo_engine.sources.proposal import propose
 
-SUFFIXES = (".jsonl", ".ndjson", ".json")
 BLOCK_BYTES = 8 * 1024 * 1024
 SAMPLE_BYTES = 1024 * 1024
 
@@ -27,7 +26,7 @@ class JsonlSource:
         self._settings = settings
         self._options = settings.options if isinstance(settings.options, JsonlOptions) else JsonlOptions()
         self._schemas = {stream.name: stream.schema for stream in settings.streams}
-        self._files = FileInputs(settings, SUFFIXES)
+        self._files = FileInputs(settings, SPEC.suffixes)
 
     def check(self) -> None:
         """Find the files and read the first byte of one."""

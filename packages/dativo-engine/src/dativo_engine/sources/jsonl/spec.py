@@ -31,6 +31,7 @@ SPEC = ConnectorSpec(
     options=JsonlOptions,
     credentials=S3Credentials,
     connection=S3Connection,
+    suffixes=(".jsonl", ".ndjson", ".json"),
     incremental_strategies=INCREMENTAL_STRATEGIES,
     incremental_notes=INCREMENTAL_NOTES,
     local_paths=True,

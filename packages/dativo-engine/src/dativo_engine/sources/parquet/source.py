@@ -13,9 +13,9 @@ from dativo_engine.interfaces import Batch, Cursor, Plan, Position, SourceSettin
 from dativo_engine.sources.ahead import one_ahead
 from dativo_engine.sources.files.file import File
 from dativo_engine.sources.files.inputs import FileInputs
+from dativo_engine.sources.parquet.spec import SPEC
 from dativo_engine.sources.proposal import propose
 
-SUFFIXES = (".parquet", ".pq")
 BATCH_BYTES = 8 * 1024 * 1024
 # Columns are read in pieces of this size, not as whole chunks of a row group.
 COLUMN_BUFFER_BYTES = 256 * 1024
@@ -26,7 +26,7 @@ class ParquetSource:
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
-        self._files = FileInputs(settings, SUFFIXES)
+        self._files = FileInputs(settings, SPEC.suffixes)
 
     def check(self) -> None:
         """Find the files and read the first byte of one."""

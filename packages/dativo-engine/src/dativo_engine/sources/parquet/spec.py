@@ -17,6 +17,7 @@ SPEC = ConnectorSpec(
     summary="Parquet files: local paths, globs, folders, s3:// and http(s)://",
     credentials=S3Credentials,
     connection=S3Connection,
+    suffixes=(".parquet", ".pq"),
     incremental_strategies=INCREMENTAL_STRATEGIES,
     incremental_notes=INCREMENTAL_NOTES,
     local_paths=True,

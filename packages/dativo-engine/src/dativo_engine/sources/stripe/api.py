@@ -103,7 +103,9 @@ class Api:
 
     def page(self, stream: StripeObject, params: Params, *, after: str = "") -> Listed | None:
         """One page of a list; None: the object that it begins after is not there any more."""
-        asked = {**stream.params, **params, "limit": self._size}
+        asked = {**stream.params, **params}
+        if stream.is_paged or stream.each:
+            asked["limit"] = self._size
         if stream.expand:
             asked["expand[]"] = [f"data.{name}" for name in stream.expand]
         if after:
@@ -112,8 +114,7 @@ class Api:
         request = Request(stream.path, asked, place=f"after {after}" if after else "")
         listed = self._client.fetch(request, read=self._listed, expect=expected)
         if listed is not None and listed.has_more and (not listed.heads or listed.heads[-1].id == after):
-            message = f"{listed.page.answer.asked}: there is more, says Stripe, but not what; run it again"
-            raise MalformedAnswerError(message)
+            raise _nowhere_to_go_on(listed.page.answer.asked)
         return listed
 
     def first(self, stream: StripeObject) -> Listed:
@@ -128,16 +129,30 @@ class Api:
         return self._client.fetch(request, read=self._object, expect=(HTTPStatus.NOT_FOUND,))
 
     def members(self, stream: StripeObject, record: msgspec.Raw) -> Generator[msgspec.Raw]:
-        """All that the list inside an object holds: what came with the object, then the rest of it."""
-        members = msgspec.json.decode(value_at(record, stream.within), type=_Members)
+        """All that the list of an object holds; that which came within the object is not asked for again."""
+        if stream.each:
+            head = msgspec.json.decode(record, type=Head)
+            inner = StripeObject(stream.each.replace("{id}", head.id), is_paged=stream.is_paged)
+            yield from self._rest_of(inner, None, more=True)
+            return
+        try:
+            within = value_at(record, stream.within)
+        except KeyError:
+            return
+        if bytes(within) == b"null":
+            return
+        members = msgspec.json.decode(within, type=_Members)
         yield from members.data
-        inner, more = StripeObject(members.url), members.has_more
         last = members.data[-1] if members.data else None
+        inner = StripeObject(members.url)
+        if members.has_more and last is None:
+            raise _nowhere_to_go_on(self.url(inner))
+        yield from self._rest_of(inner, last, more=members.has_more)
+
+    def _rest_of(self, inner: StripeObject, last: msgspec.Raw | None, *, more: bool) -> Generator[msgspec.Raw]:
+        """The members of a list behind one of them; None: all of them."""
         while more:
-            if last is None:
-                message = f"{self.url(inner)}: there is more, says Stripe, but not what; run it again"
-                raise MalformedAnswerError(message)
-            key = msgspec.json.decode(last, type=Head).id
+            key = "" if last is None else msgspec.json.decode(last, type=Head).id
             listed = self.page(inner, {}, after=key)
             if listed is None:
                 message = f"{self.url(inner)}: {key} was removed while the list was read; run it again"
@@ -191,6 +206,10 @@ def server_time(answer: Answer) -> int:
     except (KeyError, ValueError) as error:
         message = f"{answer.asked}: the answer has no Date header; does source.options.base_url keep it?"
         raise MalformedAnswerError(message) from error
+
+
+def _nowhere_to_go_on(asked: str) -> MalformedAnswerError:
+    return MalformedAnswerError(f"{asked}: there is more, says Stripe, but not what; run it again")
 
 
 def _second_of(stream: StripeObject, after: str, second: int) -> int:

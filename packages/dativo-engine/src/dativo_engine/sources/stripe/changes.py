@@ -105,7 +105,7 @@ class Changes:
         records: list[msgspec.Raw] = []
         for key, history in due.items():
             record = now[key] if key in now else self._last(history)
-            if self.stream.within:
+            if self.stream.has_members:
                 members = [] if record is None else list(self.api.members(self.stream, record))
                 gone += _members_gone(self.stream, history, members)
                 records += members
@@ -121,7 +121,7 @@ class Changes:
         if self.listed is None or created < self.listed.since or any(self._is_gone(event) for event in history):
             return False
         was_read = key in self.listed.seen
-        if was_read and self.stream.within:
+        if was_read and self.stream.has_members:
             return False  # the list does not tell which members it has lost
         if was_read:
             self.touched.add(key)
@@ -190,7 +190,7 @@ def _members_gone(stream: StripeObject, history: Sequence[Event], now: Sequence[
 
 
 def _members_then(stream: StripeObject, event: Event) -> Generator[str]:
-    for side in (event.data.object, event.data.previous_attributes):
+    for side in (event.data.object, event.data.previous_attributes) if stream.within else ():
         try:
             members = value_at(side, f"{stream.within}.data")
             yield from (head.id for head in msgspec.json.decode(members, type=list[Head]))

@@ -111,7 +111,7 @@ class Reading:
             yield from self._rows(run)
 
     def _with_members(self, page: Page) -> Page:
-        if not self.stream.within:
+        if not self.stream.has_members:
             return page
         return replace(
             page, records=[member for record in page.records for member in self.api.members(self.stream, record)]

@@ -157,7 +157,8 @@ class StripeSource:
             hint = closest(name, OBJECTS) or "`dativo connectors stripe` lists them"
             message = f"source.objects: Stripe has no {name!r} that can be read; {hint}"
             raise FatalError(message)
-        return replace(OBJECTS[name], expand=tuple(self._options.expand.get(name, ())))
+        stream = OBJECTS[name]
+        return replace(stream, expand=(*stream.expand, *self._options.expand.get(name, ())))
 
     def _reading(self, api: Api, name: str, way: Way, *, now: int) -> Reading:
         return Reading(

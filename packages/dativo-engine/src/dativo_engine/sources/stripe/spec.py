@@ -66,18 +66,20 @@ def mode_of(credentials: StripeCredentials) -> str:
 
 SPEC = ConnectorSpec(
     name="stripe",
-    summary="Stripe: customers, charges, invoices, subscriptions and every other list of its API",
+    summary="Stripe: customers, charges, invoices, subscriptions and every other list of its API v1",
     category="api",
     options=StripeOptions,
     credentials=StripeCredentials,
     inputs="objects",
     objects=tuple(OBJECTS),
     incremental_strategies=(EVENTS, CREATED),
+    strategy_objects={CREATED: tuple(name for name, stream in OBJECTS.items() if stream.by_created)},
     revising_strategies=(EVENTS,),
     incremental_notes={
         EVENTS: "new objects, and those that the events feed says were changed or deleted",
         CREATED: "new objects only: changes and deletions of objects that were read before are missed",
     },
+    missed={name: stream.missed for name, stream in OBJECTS.items() if stream.missed},
     describe=describe,
     reports_deletes=True,
     capabilities=("remote",),
