@@ -271,6 +271,15 @@ def test_a_cursor_of_another_type_than_the_contracts_is_told_with_the_remedy(ser
         read(described, Cursor({"value": "2024-01-01"}))
 
 
+@pytest.mark.parametrize(("more", "expected"), [({}, [1]), ({"records_path": None}, [2]), ({"records_path": ""}, [2])])
+def test_an_endpoint_may_have_its_records_elsewhere_than_the_others(
+    serve: Serve, more: Mapping[str, object], expected: list[int]
+) -> None:
+    server = serve(lambda asked: Reply([{"id": 2}] if more else {"data": [{"id": 1}]}))
+    described = source(server, {"i": {"path": "i", **more}}, contract(id="long"), records_path="data")
+    assert [row["id"] for row in rows(read(described))] == expected
+
+
 def test_a_cell_that_does_not_fit_costs_its_row_and_keeps_its_digits(serve: Serve) -> None:
     page = b'[{"id": 1, "n": 1.10}, {"id": "x", "n": 2.20}, {"id": 3, "n": {"a": 1}}, [4]]'
     server = serve(lambda asked: Reply(page))

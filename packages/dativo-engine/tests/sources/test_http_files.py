@@ -145,6 +145,14 @@ def test_redirects_are_followed_but_not_for_ever(site: Site, make_job: MakeJob) 
         make_job("csv", site.address + "/loop.csv").read()
 
 
+@pytest.mark.parametrize("address", ["http://169.254.169.254/latest/x.csv", "http://[fe80::1]/x.csv"])
+def test_the_clouds_metadata_addresses_are_never_asked(site: Site, make_job: MakeJob, address: str) -> None:
+    site.answers["/moved.csv"] = answer(302, Location=address)
+    for url in (address, site.address + "/moved.csv"):
+        with pytest.raises(FatalError, match="never asked"):
+            make_job("csv", url, schema=A).read()
+
+
 @pytest.mark.parametrize(
     ("status", "error", "told"),
     [

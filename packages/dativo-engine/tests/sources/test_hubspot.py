@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
@@ -100,6 +101,42 @@ def test_purged_records_are_found_when_ids_are_compared(copy: Copy) -> None:
     assert copy.run().gone == [str(ids[3]), str(late)]
     assert names(copy) == expected(copy)
     assert copy.run().gone == []
+
+
+def test_a_record_that_is_back_before_it_was_missed_comes_when_ids_are_compared(copy: Copy) -> None:
+    """Archived while a run reads the list, restored before the next: its modification time does not move."""
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    away = ids[-1]
+    copy.portal.now += DAY
+    copy.portal.create("contacts", {"firstname": "Grace"})
+
+    def archive(request: Request) -> None:
+        if request.path.endswith("/contacts") and "archived=false" in request.query:
+            copy.portal.archive("contacts", away)
+
+    copy.fake.hooks.append(archive)
+    copy.run()
+    copy.fake.hooks.clear()
+    copy.portal.restore("contacts", away)
+
+    assert str(away) not in copy.run().rows, "the loss that docs/hubspot.md tells of"
+    copy.portal.now += 8 * DAY
+    assert copy.run().read == [str(away)]
+    assert names(copy) == expected(copy)
+
+
+def test_a_column_that_is_no_property_is_told_with_the_nearest_one(
+    copy: Copy, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy.portal.create_many("contacts", PEOPLE[:1])
+    copy.columns = ("id", "email", "firstnam", "associated_companies")
+    with caplog.at_level(logging.WARNING):
+        copy.run()
+
+    told = [record.getMessage() for record in caplog.records if vars(record).get("event_type") == "unknown_property"]
+    assert len(told) == 2
+    assert "column firstnam is no property of this account, and is null in every row; did you mean" in told[0]
+    assert "associated_companies" in told[1]
 
 
 def test_comparing_ids_also_finds_what_the_search_never_told(copy: Copy) -> None:

@@ -212,6 +212,28 @@ def test_a_failure_in_the_middle_of_a_list_ends_in_its_class_after_its_tries(
     assert "\n" not in told
 
 
+@pytest.mark.parametrize("failures", [2, 9])
+def test_a_search_that_fails_is_asked_again_like_a_list(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+    monkeypatch.setattr(hubspot_room, "PATIENCE", QUICK)
+    with hubspot_support.serving() as copy:
+        made = copy.portal.create_many("contacts", ({"firstname": f"n{number}"} for number in range(6)))
+        copy.run()
+        copy.portal.now += 24 * 3600 * 1000
+        copy.portal.edit("contacts", made[2], {"firstname": "edited"})
+        left = [hubspot.Response(502, b"<title>502 Bad Gateway</title>", {}) for _ in range(failures)]
+
+        def fail(request: hubspot.Request) -> hubspot.Response | None:
+            return left.pop() if request.method == "POST" and request.path.endswith("/search") and left else None
+
+        copy.fake.hooks.append(fail)
+        if failures < QUICK.tries:
+            assert copy.run().read == [str(made[2])]
+        else:
+            with pytest.raises(ServerError, match=r"POST \S+/search: answered 502 .* \(asked 3 times\)"):
+                copy.run()
+            assert len(left) == failures - QUICK.tries
+
+
 @pytest.mark.parametrize("page", ["empty", "repeated"])
 def test_a_list_that_goes_on_without_end_is_an_error(web: Web, page: str) -> None:
     records = b"" if page == "empty" else b'{"id": "801", "properties": {}}, {"id": "802", "properties": {}}'

@@ -14,7 +14,7 @@ from pyarrow import json
 
 from dativo_engine.interfaces import Batch, Malformed, Position
 from dativo_engine.jsonrows import types
-from dativo_engine.jsonrows.values import Elements, Lines, Record
+from dativo_engine.jsonrows.values import Elements, Lines, Record, text_of
 from dativo_engine.utf8 import is_utf8
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SMALLEST_RUN = 128
 RAW_CHARACTERS = 64 * 1024
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
 
 
 @dataclass(slots=True)
@@ -165,12 +164,4 @@ def _expected(run: Lines | Elements, rows: int) -> int:
 
 
 def _fields(record: Record) -> dict[str, str | None]:
-    return {name: _text(value) for name, value in _OBJECT.decode(record.text).items()}
-
-
-def _text(value: msgspec.Raw) -> str | None:
-    """A field as text: a string's content, any other value as it is written."""
-    written = bytes(value)
-    if written == b"null":
-        return None
-    return _TEXT.decode(written) if written.startswith(b'"') else written.decode()
+    return {name: text_of(value) for name, value in _OBJECT.decode(record.text).items()}

@@ -10,6 +10,7 @@ import msgspec
 _BLANKS = b" \t\r\n"
 _VALUE = msgspec.json.Decoder(msgspec.Raw)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -90,6 +91,18 @@ class Elements:
             msgspec.MsgspecError: an element is no object.
         """
         return [_FIELDS.decode(element) for element in self.elements]
+
+
+def text_of(value: msgspec.Raw) -> str | None:
+    """A value as text: a string's content, any other as it is written; null is None.
+
+    Raises:
+        msgspec.MsgspecError: no JSON.
+    """
+    written = bytes(value)
+    if written == b"null":
+        return None
+    return _STRING.decode(written) if written.startswith(b'"') else written.decode()
 
 
 def value_at(document: msgspec.Raw | bytes, path: str) -> msgspec.Raw:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import ssl
 from collections.abc import Generator
@@ -14,6 +13,7 @@ import httpx
 import msgspec
 
 from dativo_engine.errors import ConnectionFailedError, FatalError, MalformedAnswerError
+from dativo_engine.metadata import refuse_host, refuse_peer
 from dativo_engine.rest.auth import Credentials
 from dativo_engine.rest.exchange import Answer, Request, shown
 from dativo_engine.rest.service import Service
@@ -24,8 +24,6 @@ _KEEPS_METHOD = frozenset({307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TLS_MISTAKES = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "HANDSHAKE_FAILURE", "UNSUPPORTED_PROTOCOL")
 _BAD_HEADER = "a header holds a line end, or letters that HTTP has no place for"
-# Where clouds give out their machines' own credentials, beside the link-local addresses.
-_METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
 
 
 def _without_secrets(record: logging.LogRecord) -> bool:
@@ -48,7 +46,7 @@ class Transport:
         self._service = service
         self._limit = max_body_bytes
         self._base = _url(service.base_url, service.base_url_setting)
-        _refuse_metadata(self._base.host, str(self._base.copy_with(query=None)))
+        refuse_host(self._base.host, str(self._base.copy_with(query=None)))
         patience = service.patience
         self._http = httpx.Client(
             verify=_trusted(),
@@ -125,11 +123,11 @@ class Transport:
         return built
 
     def _exchange(self, built: httpx.Request, asked: str) -> Answer:
-        _refuse_metadata(built.url.host, asked)
+        refuse_host(built.url.host, asked)
         with self._told(asked, built.url):
             response = self._http.send(built, stream=True)
             try:
-                _refuse_metadata_peer(response, asked)
+                refuse_peer(response, asked)
                 body = self._body(response, asked)
             finally:
                 response.close()
@@ -226,33 +224,3 @@ def _port(url: httpx.URL) -> int | None:
 
 def _cause(error: Exception) -> str:
     return " ".join((str(error) or type(error).__name__).split())
-
-
-def _refuse_metadata(host: str, asked: str) -> None:
-    """No API lives at a link-local address; clouds give out their machines' credentials there.
-
-    Raises:
-        FatalError: the host is such an address.
-    """
-    if _is_metadata(host):
-        message = f"{asked}: {host} is an address of the machine's cloud, not of an API; it is never asked"
-        raise FatalError(message)
-
-
-@lru_cache(maxsize=64)
-def _is_metadata(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_link_local or address in _METADATA
-
-
-def _refuse_metadata_peer(response: httpx.Response, asked: str) -> None:
-    """The same for a name that leads there, before the answer is read."""
-    stream = response.extensions.get("network_stream")
-    peer = stream.get_extra_info("server_addr") if stream is not None else None
-    if peer:
-        _refuse_metadata(str(peer[0]), asked)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from dativo_engine.errors import AuthenticationError, ConnectionFailedError, FatalError, RetryableError
+from dativo_engine.metadata import refuse_host, refuse_peer
 from dativo_engine.sources.files.file import File
 from dativo_engine.urls import public_name
 
@@ -37,8 +38,18 @@ def _without_secrets(record: logging.LogRecord) -> bool:
 logging.getLogger("httpx").addFilter(_without_secrets)
 
 
+def _refuse_request(request: httpx.Request) -> None:
+    refuse_host(request.url.host, public_name(str(request.url)))
+
+
+def _refuse_response(response: httpx.Response) -> None:
+    refuse_peer(response, public_name(str(response.request.url)))
+
+
 def _client() -> httpx.Client:
     return httpx.Client(
+        # For each redirect too.
+        event_hooks={"request": [_refuse_request], "response": [_refuse_response]},
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
         timeout=TIMEOUT,

@@ -34,7 +34,8 @@ class Reading:
 
     def everything(self) -> Generator[Batch]:
         """Every record, by the list."""
-        yield from self._batches(self._pages())
+        for rows in self._reader.rows(self._pages()):
+            yield rows.batch
 
     def beginning(self, newest: Newest, *, keeps_keys: bool) -> Generator[Batch]:
         """Every record, and from where the next run goes on.

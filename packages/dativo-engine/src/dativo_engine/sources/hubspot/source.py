@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from dativo_engine.sources.hubspot.reading import Reading
 from dativo_engine.sources.hubspot.records import FIELDS, MERGED, RecordReader, Shape, associated_column
 from dativo_engine.sources.hubspot.refusal import words
 from dativo_engine.sources.hubspot.spec import HubSpotCredentials, HubSpotOptions
+from dativo_engine.sources.listed import ListedPlan
 
 if TYPE_CHECKING:
     from dativo_config.models.contract import JsonValue
@@ -37,6 +39,7 @@ RATE_HEADERS = (
     # More come at midnight in the account's time zone, which nothing tells.
     RateHeaders("x-hubspot-ratelimit-daily-remaining", window=3600),
 )
+_log = logging.getLogger(__name__)
 PATIENCE = Patience()
 # For what a person waits for.
 IN_A_HURRY = Patience(tries=2)
@@ -90,7 +93,7 @@ class HubSpotSource:
 
     def plan(self, starts: Mapping[str, Cursor | None]) -> Plan:
         """One split per stream."""
-        return HubSpotPlan(self._splits(starts), dict.fromkeys(self._streams))
+        return ListedPlan(self._splits(starts), tuple(self._streams))
 
     def read(self, split: Split) -> Iterator[Batch]:
         """One stream, from where the last run ended."""
@@ -144,6 +147,7 @@ class HubSpotSource:
         if named is None or chosen == "all":
             columns = [*FIELDS, *there, *associated]
         elif chosen == "contract":
+            _warn_of_unknown(named, (*FIELDS, *there, *associated), it)
             columns = [name for name in named if name in there or name in FIELDS or name in associated]
         else:
             self._refuse_unknown(chosen, there, it)
@@ -211,15 +215,13 @@ class HubSpotSource:
                 raise FatalError(message)
 
 
-@dataclass(frozen=True, slots=True)
-class HubSpotPlan:
-    """One split per stream; the cursor is that of its last batch."""
-
-    splits: Iterator[Split]
-    ends: Mapping[str, None]
-
-    def close(self, committed: Mapping[str, Cursor] | None) -> None:
-        """Nothing is held."""
+def _warn_of_unknown(named: Sequence[str], there: Sequence[str], it: HubSpotObject) -> None:
+    """Say which columns stay null; another account, with the same contract, may have their properties."""
+    for name in named:
+        if name not in there:
+            hint = closest(name, there) or "`dativo discover` lists those that there are"
+            message = "%s: the contract's column %s is no property of this account, and is null in every row; %s"
+            _log.warning(message, it.name, name, hint, extra={"event_type": "unknown_property"})
 
 
 def _field(known: Property) -> pa.Field:

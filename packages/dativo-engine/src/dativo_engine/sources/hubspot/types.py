@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from dativo_config.models.contract import PhysicalType, Property, SchemaObject
 
 from dativo_engine.contracts.arrow import arrow_type
+from dativo_engine.jsonrows.values import text_of
 
 if TYPE_CHECKING:
     Array: TypeAlias = pa.Array[pa.Scalar[pa.DataType]]
@@ -19,7 +20,7 @@ TEXT = pa.string()
 PROPERTIES = "properties"
 _TEXT = PhysicalType("string")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STRING = msgspec.json.Decoder(str)
+_NULL = msgspec.Raw(b"null")
 _TIMES = frozenset({"date", "timestamp", "timestamptz"})
 # What text is not cut into: it holds JSON, or is wanted as it is.
 _AS_WRITTEN = frozenset({"string", "struct", "map", "binary", "fixed"})
@@ -55,15 +56,7 @@ def _apart(column: Array, properties: Sequence[str]) -> dict[str, Array]:
     """Properties that came as JSON, for not all of them are text."""
     objects = [_OBJECT.decode(text) for text in column.to_pylist()]
     names = dict.fromkeys([*properties, *(name for found in objects for name in found)])
-    return {name: pa.array([_written(found.get(name)) for found in objects], TEXT) for name in names}
-
-
-def _written(value: msgspec.Raw | None) -> str | None:
-    """A string's content, any other value as it is written."""
-    text = b"null" if value is None else bytes(value)
-    if text == b"null":
-        return None
-    return _STRING.decode(text) if text.startswith(b'"') else text.decode()
+    return {name: pa.array([text_of(found.get(name, _NULL)) for found in objects], TEXT) for name in names}
 
 
 def _text(name: str) -> Property:

@@ -124,4 +124,5 @@ def _id(record: msgspec.Raw, parent: Parent, page: Page) -> str:
 
 
 def _reader(options: RestOptions, endpoint: Endpoint) -> Callable[[Answer], Page]:
-    return page_reader(endpoint.records_path or options.records_path or "", setting="records_path")
+    says = endpoint if "records_path" in endpoint.model_fields_set else options
+    return page_reader(says.records_path or "", setting="records_path")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +16,7 @@ from dativo_engine.jsonrows.values import Elements
 from dativo_engine.rest import Client, Page, blocks, open_throttle
 from dativo_engine.rest.exchange import shown
 from dativo_engine.sources.ahead import one_ahead
+from dativo_engine.sources.listed import ListedPlan
 from dativo_engine.sources.proposal import propose
 from dativo_engine.sources.rest.changes import Changes, Written, asking_for_changes
 from dativo_engine.sources.rest.described import options_of, service_of
@@ -62,7 +63,7 @@ class RestSource:
 
     def plan(self, starts: Mapping[str, Cursor | None]) -> Plan:
         """One split per stream: a page is only found from the page before it."""
-        return _Plan(self._splits(starts), tuple(starts))
+        return ListedPlan(self._splits(starts), tuple(starts))
 
     def read(self, split: Split) -> Iterator[Batch]:
         """One stream's records, from the page on that the plan has seen a moment ago."""
@@ -127,20 +128,6 @@ class RestSource:
     def _address(self, name: str) -> str:
         base, path = self._service.base_url.rstrip("/"), self._options.endpoints[name].path
         return shown(path if "://" in path else f"{base}/{path.lstrip('/')}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    splits: Iterable[Split]
-    streams: Sequence[str]
-
-    @property
-    def ends(self) -> Mapping[str, Cursor | None]:
-        """Each stream's last batch says where it stands."""
-        return dict.fromkeys(self.streams)
-
-    def close(self, committed: Mapping[str, Cursor] | None) -> None:
-        """There is nothing to confirm: the API keeps no state of ours."""
 
 
 @dataclass(slots=True)

@@ -126,10 +126,10 @@ class Endpoint(Model):
     params: dict[str, Value | list[Value]] = Field(default={}, description="Query parameters of every request.")
     headers: dict[str, str] = Field(default={}, description="Headers of every request.")
     body: dict[str, JsonValue] | None = Field(default=None, description="The JSON body of a POST.")
-    records_path: str = Field(
-        default="",
-        description="Where the answer holds the list of records, as keys with dots between them; "
-        "default: the answer is the list.",
+    records_path: str | None = Field(
+        default=None,
+        description="Where the answer holds the list of records, as keys with dots between them; null: the answer is "
+        "the list. Default: as `options.records_path` says.",
     )
     paginator: Pages | None = Field(default=None, description="How the list is cut into pages.")
     primary_key: list[str] = Field(default=[], description="What `discover` proposes as the contract's primary key.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from dativo_config.problems import closest
@@ -16,6 +16,7 @@ from dativo_engine.jsonrows.reader import infer_schema
 from dativo_engine.jsonrows.values import Elements
 from dativo_engine.rest import Client, Patience, Service, bearer, open_throttle
 from dativo_engine.sources.ahead import one_ahead
+from dativo_engine.sources.listed import ListedPlan
 from dativo_engine.sources.proposal import propose
 from dativo_engine.sources.stripe.api import Api, Listed, server_time
 from dativo_engine.sources.stripe.cursor import Standing
@@ -64,7 +65,7 @@ class StripeSource:
 
     def plan(self, starts: Mapping[str, Cursor | None]) -> Plan:
         """One split per stream."""
-        return StripePlan(self._splits(starts), dict.fromkeys(self._schemas))
+        return ListedPlan(self._splits(starts), tuple(self._schemas))
 
     def read(self, split: Split) -> Iterator[Batch]:
         """One stream, from where the last run ended."""
@@ -194,17 +195,6 @@ class StripeSource:
         throttle = open_throttle(self._settings, host=options.base_url, identity=auth.identity)
         with Client(service, throttle=throttle, max_body_bytes=self._settings.memory_bytes // 4) as client:
             yield client
-
-
-@dataclass(frozen=True, slots=True)
-class StripePlan:
-    """One split per stream; the cursor is that of its last batch."""
-
-    splits: Iterator[Split]
-    ends: Mapping[str, None]
-
-    def close(self, committed: Mapping[str, Cursor] | None) -> None:
-        """Nothing is held."""
 
 
 def _standing(name: str, cursor: Cursor) -> Standing:
