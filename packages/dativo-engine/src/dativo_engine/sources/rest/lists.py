@@ -124,5 +124,5 @@ def _id(record: msgspec.Raw, parent: Parent, page: Page) -> str:
 
 
 def _reader(options: RestOptions, endpoint: Endpoint) -> Callable[[Answer], Page]:
-    says = endpoint if "records_path" in endpoint.model_fields_set else options
-    return page_reader(says.records_path or "", setting="records_path")
+    path = options.records_path if endpoint.records_path is None else endpoint.records_path
+    return page_reader(path or "", setting="records_path")

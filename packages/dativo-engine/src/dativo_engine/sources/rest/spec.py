@@ -128,8 +128,8 @@ class Endpoint(Model):
     body: dict[str, JsonValue] | None = Field(default=None, description="The JSON body of a POST.")
     records_path: str | None = Field(
         default=None,
-        description="Where the answer holds the list of records, as keys with dots between them; null: the answer is "
-        "the list. Default: as `options.records_path` says.",
+        description="Where the answer holds the list of records, as keys with dots between them; empty: the answer "
+        "is the list; default: as `options.records_path` says.",
     )
     paginator: Pages | None = Field(default=None, description="How the list is cut into pages.")
     primary_key: list[str] = Field(default=[], description="What `discover` proposes as the contract's primary key.")
