@@ -8,6 +8,12 @@ import urllib.request
 from tools.bench.rest_api import base_url, double
 
 
+def test_the_events_feed_is_empty_and_tells_the_time() -> None:
+    with double() as port, urllib.request.urlopen(f"{base_url(port, 300)}/v1/events?limit=1") as answer:
+        assert json.load(answer)["data"] == []
+        assert answer.headers["date"]
+
+
 def test_a_list_has_as_many_customers_as_its_address_says_each_once() -> None:
     ids: list[str] = []
     with double() as port:

@@ -32,17 +32,19 @@ class Answer:
     Attributes:
         wanted: None: nothing in figures.
         remark: in its place then.
+        digits: behind the point.
     """
 
     question: str
     figure: float
     wanted: Limit | None = None
     remark: str = ""
+    digits: int = 2
 
     @property
     def row(self) -> str:
         """Of a table with the columns question, measured and wanted."""
-        return f"| {self.question} | {self.figure:.2f} | {self.wanted or self.remark} |"
+        return f"| {self.question} | {self.figure:.{self.digits}f} | {self.wanted or self.remark} |"
 
     @property
     def is_missed(self) -> bool:

@@ -1,6 +1,7 @@
 """An API that answers at once: a list of customers as Stripe writes them, from bytes that were made before.
 
     GET /<records>/v1/customers?limit=100&starting_after=<id>      -> {"data": [...], "has_more": ..., "next": ...}
+    GET /<records>/v1/events?...                                   -> a list without events
 
 One process, one thread, no framework; run as a program it prints its port and serves until its input ends.
 """
@@ -11,10 +12,13 @@ import asyncio
 import json
 import re
 import sys
+from email.utils import formatdate
 
 PAGE = 100
 _PLACE = b"########"
 _ASKED = re.compile(rb"GET /(\d+)/v1/customers\??(\S*) HTTP")
+_EVENTS = re.compile(rb"GET /\d+/v1/events\?")
+_NO_EVENTS = b'{"object": "list", "data": [], "has_more": false, "url": "/v1/events"}'
 _AFTER = re.compile(rb"starting_after=cus_(\d{8})\d\d")
 
 
@@ -85,14 +89,25 @@ class Double(asyncio.Protocol):
 
     def answer(self, head: bytes) -> bytes:
         """The whole answer to a request."""
+        if _EVENTS.match(head):
+            return _answer(b"200 OK", _NO_EVENTS)
         asked = _ASKED.match(head)
         if asked is None:
-            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
+            return _answer(b"404 Not Found", b"{}")
         after = _AFTER.search(asked[2])
         page = int(after[1]) + 1 if after else 0
         body = self.middle if (page + 1) * PAGE < int(asked[1]) else self.last
-        body = body.replace(_PLACE, b"%08d" % page)
-        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        return _answer(b"200 OK", body.replace(_PLACE, b"%08d" % page))
+
+
+def _answer(status: bytes, body: bytes) -> bytes:
+    # The length stands last, where `ceiling_of` looks for it.
+    head = b"HTTP/1.1 %b\r\nDate: %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, _date(), len(body)) + body
+
+
+def _date() -> bytes:
+    return formatdate(usegmt=True).encode()
 
 
 async def serve() -> None:
