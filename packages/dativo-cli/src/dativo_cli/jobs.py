@@ -88,7 +88,7 @@ def with_secrets(job: ResolvedJob, secrets: SecretFlags, screen: Screen) -> Reso
     """The job as its source and catalogue need it. From here on the process holds this tenant's secrets only.
 
     Raises:
-        SecretNotFoundError: a secret that the job names is nowhere.
+        SecretError: a secret that the job names is nowhere, or can't be read.
     """
     hide_other_tenants(os.environ, job.tenant)
     found = open_secrets(job.tenant, manager=secrets.secret_manager, environment=os.environ)

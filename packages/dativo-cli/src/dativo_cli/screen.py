@@ -103,14 +103,14 @@ class Screen:
         """Say what an exception means: every problem of a file, one line for what can happen, or that we are wrong."""
         # Only a failure pays for these.
         from dativo_config.problems import ConfigError
-        from dativo_config.secrets import SecretNotFoundError
+        from dativo_config.secrets import SecretError
         from dativo_engine.errors import DativoError
 
         if self.debug:
             self.trace(error)
         if isinstance(error, ConfigError):
             self.problems(error)
-        elif isinstance(error, DativoError | SecretNotFoundError):
+        elif isinstance(error, DativoError | SecretError):
             self.error(str(error))
         elif isinstance(error, OSError):
             self.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from dativo_config.secrets import SecretNotFoundError, open_secrets, secret_warnings
+from dativo_config.rights import remedy
+from dativo_config.secrets import SecretNotFoundError, SecretUnreadableError, open_secrets, secret_warnings
 from dativo_config.tenancy import Tenant
+
+# linux/posix_acl_xattr.h: a version, then tag, permissions, id: owner rw, user 10001 r, group none, mask r, others none
+READABLE_BY_10001 = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", *entry)
+    for entry in ((1, 6, 2**32 - 1), (2, 4, 10001), (4, 0, 2**32 - 1), (0x10, 4, 2**32 - 1), (0x20, 0, 2**32 - 1))
+)
 
 
 @pytest.fixture
@@ -177,3 +187,104 @@ def test_files_that_others_can_read_are_warned_of(acme: Tenant) -> None:
     (warning,) = secret_warnings(acme)
     assert f"chmod 600 {file}" in warning
     assert "hush-hush" not in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("key", b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("key.txt", b"x" * 2_000_000, "is larger than 1024 KiB"),
+        (".env", b"\xff\xfekey=1", "is not UTF-8 text"),
+        ("bundle.json", b'{"key": "\xff"}', "is not UTF-8 text"),
+    ],
+)
+def test_a_file_that_may_hold_the_secret_and_cannot_be_read_never_gives_way_to_a_global_one(
+    acme: Tenant, name: str, content: bytes, told: str
+) -> None:
+    file = write(acme, name, "")
+    file.write_bytes(content)
+    with pytest.raises(SecretUnreadableError, match=told) as unreadable:
+        value(acme, "key", DATIVO_SECRET__GLOBAL__KEY="another account's")
+    assert str(file) in str(unreadable.value)
+
+
+def test_a_folder_in_a_secret_s_place_is_told(acme: Tenant) -> None:
+    """Docker makes one where the file that it was to mount is not there."""
+    (acme.secrets_folder / "key").mkdir()
+    with pytest.raises(SecretUnreadableError, match="no regular file"):
+        value(acme, "key", DATIVO_SECRET__GLOBAL__KEY="another account's")
+
+
+def test_a_binary_file_of_another_name_is_in_no_secret_s_way(acme: Tenant) -> None:
+    (acme.secrets_folder / "certificate.p12").write_bytes(b"\xff\xfe\x00")
+    assert value(acme, "key", DATIVO_SECRET__GLOBAL__KEY="shared") == "shared"
+
+
+# A user's own process: root may read everything.
+AS_NOBODY = """
+import encodings.utf_8_sig, os, sys  # imported while the interpreter's own files can be read
+from pathlib import Path
+from dativo_config.secrets import SecretUnreadableError, open_secrets, secret_warnings
+from dativo_config.tenancy import Tenant
+root = Path(sys.argv[1])
+if os.geteuid() == 0:
+    os.setgid(0)
+    os.setuid(10001)
+tenant = Tenant("acme", root / "state", root / "secrets")
+print(*secret_warnings(tenant), sep="\\n")
+try:
+    open_secrets(tenant, manager=None, environment={"DATIVO_SECRET__GLOBAL__KEY": "another account's"}).get("key")
+except SecretUnreadableError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def as_nobody(tenant: Tenant) -> tuple[int, str]:
+    """The exit code and the lines of a process that is neither root nor, where root tests, the files' owner."""
+    for folder in (tenant.secrets_root, *list(tenant.secrets_root.parents)[:3]):
+        folder.chmod(0o755)
+    command = [sys.executable, "-c", AS_NOBODY, str(tenant.secrets_root.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("closed", ["", "key"])
+def test_a_secret_that_this_user_may_not_read_is_told_with_the_user_and_the_ways_out(acme: Tenant, closed: str) -> None:
+    write(acme, "key", "its own")
+    place = acme.secrets_folder / closed
+    place.chmod(0)
+    code, told = as_nobody(acme)
+    place.chmod(0o700)
+    assert code == 3
+    user = 10001 if os.geteuid() == 0 else os.geteuid()
+    last = told.splitlines()[-1]
+    for part in (str(place), f"user {user}", f"chown -R {user} {place}", '--user "$(id -u):0"'):
+        assert part in last
+
+
+def test_what_helps_in_the_image_is_told_of_the_host_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 10001)
+    told = remedy(Path("/app/secrets/acme/.env"))
+    assert "chown -R 10001:0 secrets/acme/.env where the host has what is mounted at /app/secrets" in told
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another owner's files are for root to make")
+def test_a_file_of_someone_else_is_warned_of_only_where_everyone_can_read_it(acme: Tenant) -> None:
+    file = write(acme, "key", "hush-hush")
+    acme.secrets_folder.chmod(0o755)
+    file.chmod(0o640)  # to the group, by which this process reads it
+    code, told = as_nobody(acme)
+    assert (code, told.strip()) == (0, "")
+    file.chmod(0o644)
+    assert f"chmod o-rwx {file}" in as_nobody(acme)[1]
+
+
+def test_nothing_that_is_told_takes_a_file_from_a_user_whom_a_list_lets_in(acme: Tenant) -> None:
+    file = write(acme, "key", "hush-hush")
+    try:
+        os.setxattr(file, "system.posix_acl_access", READABLE_BY_10001)
+    except OSError as error:
+        pytest.skip(f"no access control lists here: {error}")
+    assert secret_warnings(acme) == []

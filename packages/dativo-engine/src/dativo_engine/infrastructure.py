@@ -9,9 +9,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dativo_config.models.resolved import ResolvedJob
+from dativo_config.rights import remedy
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
@@ -81,7 +83,8 @@ def _found(part: Part, target: str, reach: Callable[[], str]) -> Finding:
     except DativoError as error:
         return Finding(part, target, error)
     except OSError as error:
-        return Finding(part, target, FatalError(f"{part} {target}: {error.strerror or error}"))
+        helps = f"; {remedy(Path(error.filename))}" if isinstance(error, PermissionError) and error.filename else ""
+        return Finding(part, target, FatalError(f"{part} {target}: {error.strerror or error}{helps}"))
 
 
 def _catalog_address(job: ResolvedJob) -> str:

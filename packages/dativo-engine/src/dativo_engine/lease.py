@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dativo_config.rights import remedy
 from dativo_config.tenancy import Tenant
 
 from dativo_engine.errors import FatalError, LeaseHeldError
@@ -55,10 +56,7 @@ def hold_slot(tenant: Tenant, *, job: str, run_id: str, slots: int, wait: bool, 
 def unwritable(folder: Path) -> FatalError:
     """The error of a folder of state that this user may not write; says what to do, in a container too."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    message = (
-        f"{there}: the state folder can't be written by user {os.getuid()}; make it writable: "
-        f'chown -R {os.getuid()} {there}, or run a container as its owner: --user "$(id -u):0"'
-    )
+    message = f"{there}: the state folder can't be written by user {os.getuid()}; make it writable: {remedy(there)}"
     return FatalError(message)
 
 

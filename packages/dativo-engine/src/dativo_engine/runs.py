@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from dativo_config import rights
 from dativo_config.interpolate import resolve_secrets
 from dativo_config.models.contract import JsonValue
 from dativo_config.models.resolved import ResolvedJob
-from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets, secret_warnings
+from dativo_config.secrets import SecretError, hide_other_tenants, open_secrets, secret_warnings
 from dativo_config.wording import counted
 
 from dativo_engine.asked import as_asked
@@ -56,14 +58,14 @@ if TYPE_CHECKING:
 
 # What a disk or the system says, and what helps.
 NO_SPACE = ("no space left on the disk", "free some, or move STATE_DIR")
-NOT_ALLOWED = ("it may not be read or written", "change the permissions")
+NOT_ALLOWED = (f"it may not be read or written by user {os.getuid()}", "")  # what helps depends on the file
 TOO_MANY_FILES = ("too many files are open", "raise the limit of open files (ulimit -n)")
 REMEDIES: Mapping[int | None, tuple[str, str]] = {
     errno.ENOSPC: NO_SPACE,
     errno.EDQUOT: NO_SPACE,
     errno.EACCES: NOT_ALLOWED,
     errno.EPERM: NOT_ALLOWED,
-    errno.EROFS: NOT_ALLOWED,
+    errno.EROFS: ("it is read-only", "mount it to be written, or move STATE_DIR"),
     errno.EMFILE: TOO_MANY_FILES,
     errno.ENFILE: TOO_MANY_FILES,
     errno.EIO: ("reading or writing failed", "look at the disk, or the server behind it"),
@@ -148,7 +150,7 @@ class _Run:
         found = open_secrets(tenant, manager=self._options.secret_manager, environment=os.environ)
         try:
             self._job, values = resolve_secrets(self._job, found)
-        except SecretNotFoundError as error:
+        except SecretError as error:
             raise FatalError(str(error)) from error
         self._events.redactor.add(values)
         if self._attempt > 1:
@@ -264,8 +266,11 @@ class _Run:
         described = str(error) if isinstance(error, DativoError) else f"{type(error).__name__}: {error}"
         if isinstance(error, OSError) and error.errno in REMEDIES:
             told, remedy = REMEDIES[error.errno]
-            described = f"{error.filename or self._job.tenant.state_folder}: {told}; {remedy}"
+            place = Path(error.filename or self._job.tenant.state_folder)
+            described = f"{place}: {told}; {remedy or rights.remedy(place)}"
         code = error.code if isinstance(error, DativoError) else DativoError.code
+        if isinstance(error, OSError):
+            code = FatalError.code
         line = self._events.redactor(" ".join(described.split()))
         rules = self._rules(error.reports) if isinstance(error, ContractError) else ()
         others: TableStatus = "unknown" if isinstance(error, CommitStateUnknownError) else "not_committed"

@@ -138,11 +138,41 @@ def test_what_a_killed_process_left_half_written_goes_with_the_next_run(tmp_path
     assert (state / "jobs" / "orders.json").read_bytes() == b"{}"
 
 
-def test_a_failure_of_the_disk_says_where_and_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def full(*_arguments: object, **_named: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/mnt/lake/orders.parquet")
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EROFS, "it is read-only; mount it to be written, or move STATE_DIR"),
+        (errno.EACCES, f"it may not be read or written by user {os.getuid()}; chown -R {os.getuid()} /mnt/lake/a, or"),
+        (errno.ENOSPC, "no space left on the disk; free some, or move STATE_DIR"),
+    ],
+)
+def test_a_failure_of_the_disk_says_where_and_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+):
+    def fails(*_arguments: object, **_named: object) -> None:
+        raise OSError(number, os.strerror(number), "/mnt/lake/a")
 
     make_project(tmp_path)
     data_file(tmp_path).write_text("id,note\n1,a\n")
-    monkeypatch.setattr("dativo_engine.contracts.report.Judge.report", full)
-    assert run(tmp_path).error == "/mnt/lake/orders.parquet: it may not be read or written; change the permissions"
+    monkeypatch.setattr("dativo_engine.contracts.report.Judge.report", fails)
+    result = run(tmp_path)
+    assert result.error.startswith(f"/mnt/lake/a: {told}")
+    assert result.error_code == "CONFIGURATION_ERROR"
+
+
+def test_secrets_that_cannot_be_read_fail_the_run_and_no_other_place_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make_project(tmp_path)
+    job = tmp_path / "jobs" / "acme" / "orders.yaml"
+    job.write_text(
+        job.read_text().replace("  incremental", "  options: {null_values: ['${secret:none}']}\n  incremental")
+    )
+    data_file(tmp_path).write_text("id,note\n1,a\n")
+    secret = tmp_path / "secrets" / "acme" / "none"
+    secret.parent.mkdir(parents=True)
+    secret.write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("DATIVO_SECRET__GLOBAL__NONE", "of_another_account")
+    result = run(tmp_path)
+    assert (result.status, result.error_code) == ("failed", "CONFIGURATION_ERROR")
+    assert f"{secret}: may hold the secret, and is not UTF-8 text" in result.error

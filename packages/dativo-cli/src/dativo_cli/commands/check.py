@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import click
 from dativo_config.models.resolved import ResolvedJob
-from dativo_config.secrets import SecretNotFoundError
+from dativo_config.secrets import SecretError
 
 from dativo_cli.jobs import load_jobs, with_secrets
 from dativo_cli.options import JobFlags, SecretFlags, example, job_options, json_option, secret_options
@@ -64,7 +64,7 @@ def _try(screen: Screen, job: ResolvedJob, secrets: SecretFlags) -> Iterator[Ans
     began = time.monotonic()
     try:
         job = with_secrets(job, secrets, screen)
-    except SecretNotFoundError as error:
+    except SecretError as error:
         yield _answer(job, "secrets", job.tenant.id, error, began)
         return
     yield _answer(job, "secrets", job.tenant.id, None, began)

@@ -7,7 +7,15 @@ from typing import Protocol
 from pydantic import SecretStr
 
 
-class SecretNotFoundError(LookupError):
+class SecretError(Exception):
+    """A secret can't be had; a person must change something first. The message never holds a value."""
+
+
+class SecretUnreadableError(SecretError):
+    """What may hold the secret can't be read. Other places are not asked: they may hold another account's key."""
+
+
+class SecretNotFoundError(SecretError, LookupError):
     """No secret of this name. The message names the places that were looked at, never a value."""
 
     def __init__(self, name: str, looked: tuple[str, ...]) -> None:
@@ -27,11 +35,16 @@ class Secrets(Protocol):
 
         Raises:
             SecretNotFoundError: there is none of this name, or the name is none a secret can have.
+            SecretUnreadableError: a place that may hold it, and comes first, can't be read.
         """
         ...
 
     def has(self, name: str) -> bool:
-        """Whether there is a secret of this name."""
+        """Whether there is a secret of this name.
+
+        Raises:
+            SecretUnreadableError: as for `get`.
+        """
         ...
 
     def names(self) -> frozenset[str]:

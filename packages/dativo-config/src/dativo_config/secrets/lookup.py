@@ -26,6 +26,7 @@ class TenantSecrets:
 
         Raises:
             SecretNotFoundError: there is none of this name, or the name is none a secret can have.
+            SecretUnreadableError: the tenant's folder, or a file in it that may hold the secret, can't be read.
         """
         for place in self.places:
             value = place.find(name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 from dativo_config.interpolate import resolve_secret
 from dativo_config.models.runner import AlertEvent, Alerts, Runner
-from dativo_config.secrets import SecretNotFoundError, open_secrets
+from dativo_config.secrets import SecretError, open_secrets
 from dativo_engine.events import EventLog
 
 from dativo_dagster.assets import JOB_TAG
@@ -114,7 +114,7 @@ class Alarm:
             url = resolve_secret(target.webhook, secrets).get_secret_value()
             self.events.redactor.add([url])
             _post(url, json.dumps(alert.body()).encode())
-        except (SecretNotFoundError, OSError, ValueError) as error:
+        except (SecretError, OSError, ValueError) as error:
             message = f"The alert of {alert.tenant}/{alert.job} reached nobody: {error}"
             self.events.emit("alert_failed", message, level="ERROR", **told)
         else:

@@ -14,7 +14,7 @@ from dativo_config.load import LoadSettings, examine_runner
 from dativo_config.models.resolved import ResolvedJob
 from dativo_config.models.runner import Kept
 from dativo_config.project import open_project
-from dativo_config.secrets import SecretNotFoundError, hide_other_tenants, open_secrets
+from dativo_config.secrets import SecretError, hide_other_tenants, open_secrets
 from dativo_engine.connectors import specs
 from dativo_engine.errors import DativoError
 from dativo_engine.events import EventLog, LibraryLog
@@ -47,7 +47,7 @@ def _maintain_job(job: ResolvedJob, kept: Kept, events: EventLog) -> None:
             events.redactor.add(values)
             done = maintain(resolved, table, limits, events)
         except Exception as error:  # noqa: BLE001 - the edge of a table: of it and its catalogue, not of the others
-            told_error = str(error) if isinstance(error, DativoError | SecretNotFoundError) else one_line(error)
+            told_error = str(error) if isinstance(error, DativoError | SecretError) else one_line(error)
             message = f"{table} could not be maintained: {told_error}"
             events.emit("maintenance_failed", message, level="ERROR", **told)
             continue

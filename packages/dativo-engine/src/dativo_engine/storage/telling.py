@@ -6,6 +6,9 @@ import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
+
+from dativo_config.rights import remedy
 
 from dativo_engine.errors import DativoError, FatalError, RetryableError
 
@@ -31,5 +34,7 @@ def _explained(error: OSError, location: str) -> DativoError:
     if error.errno in NO_SPACE:
         return RetryableError(f"{location}: no space left to write the file; free some, or enlarge the volume")
     if error.errno in NOT_ALLOWED:
-        return FatalError(f"{location}: may not be written ({os.strerror(error.errno)}); change the permissions")
+        helps = "mount it to be written" if error.errno == errno.EROFS else remedy(Path(location))
+        told = f"may not be written by user {os.getuid()} ({os.strerror(error.errno)}); {helps}"
+        return FatalError(f"{location}: {told}")
     return RetryableError(f"{location}: writing failed: {error}")
