@@ -5,6 +5,8 @@ Nothing is imported here that `dativo --help` does not need: a command's module 
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
@@ -14,6 +16,7 @@ from dativo_engine.process import tune_process
 
 from dativo_cli.options import debug_option, example
 from dativo_cli.screen import Screen
+from dativo_cli.stopping import Stopped, stopped_by_signal
 
 FAILURE = 2
 
@@ -111,16 +114,38 @@ def dativo(ctx: click.Context) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; answers the exit code: 0 done, 1 some rows rejected, 2 failure."""
-    tune_process()
-    screen = Screen()
-    try:
-        answer = dativo.main(arguments, prog_name="dativo", standalone_mode=False, obj=screen)
-    except click.ClickException as error:
-        error.show()
-    except click.Abort:
-        screen.error("stopped")
-    except Exception as error:  # noqa: BLE001 - the edge: below it every error is passed on
-        screen.failure(error)
-    else:
-        return answer if isinstance(answer, int) else 0
-    return FAILURE
+    with stopped_by_signal():
+        tune_process()
+        screen = Screen()
+        try:
+            answer = dativo.main(arguments, prog_name="dativo", standalone_mode=False, obj=screen)
+        except click.ClickException as error:
+            error.show()
+        except click.Abort:
+            screen.error("stopped")
+        except Stopped as stop:
+            return _told_to_stop(screen, stop, sys.argv[1:] if arguments is None else arguments)
+        except Exception as error:  # noqa: BLE001 - the edge: below it every error is passed on
+            screen.failure(error)
+        else:
+            return answer if isinstance(answer, int) else 0
+        return FAILURE
+
+
+def _told_to_stop(screen: Screen, stop: Stopped, arguments: Sequence[str]) -> int:
+    """End a command that had no handler of its own yet: as the service ends, or as a failure."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    serves = words[:1] == ["start"] and "orchestrated" in words
+    message = f"stopped by {stop}" + (" before it was ready" if serves else "")
+    if screen.errors_to_terminal or words[:1] not in (["start"], ["run"]):
+        screen.error(message)
+    else:  # its lines are JSON
+        from dativo_engine.errors import RunStoppedError
+        from dativo_engine.events import EventLog
+
+        told = {} if serves else {"error": message, "code": RunStoppedError.code, "exit_code": FAILURE}
+        EventLog().emit(
+            "orchestrator_stopped" if serves else "job_error", message, level="INFO" if serves else "ERROR", **told
+        )
+    return 0 if serves else FAILURE
