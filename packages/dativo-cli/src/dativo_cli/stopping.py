@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stopped(BaseException):  # noqa: N818 - no error; as KeyboardInterrupt it passes every `except Exception`
-    """The process was told to end before it had begun its work. `str()` names the signal."""
+class Stopped(BaseException):
+    """The process was told to end before it had begun its work. `str()` names the signal.
+
+    As KeyboardInterrupt does, it passes every `except Exception`.
+    """
 
 
 @contextmanager
