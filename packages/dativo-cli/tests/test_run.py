@@ -6,10 +6,11 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from .conftest import CONTRACT, DATIVO, JOB, ORDERS, Project
+from .conftest import CONTRACT, DATIVO, JOB, ORDERS, Answer, Project
 
 ESCAPE = "\x1b["
 
@@ -226,3 +227,65 @@ def test_the_contract_of_the_template_rejects_what_it_should(project: Project) -
     answer = project.dativo("run", "--config", JOB)
     assert answer.code == 2
     assert "cancelled" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--config", "jobs/demo/gone.yaml"), "gone.yaml:1:1: there is no such file"),
+        (("--job-dir", "jobs/gone"), "gone:1:1: there is no such folder"),
+        (("--job-dir", "data"), "no job file (*.yaml) lies in this folder"),
+        (("--config", "/app/jobs/demo/gone.yaml"), '--volume "$(pwd)/jobs:/app/jobs"'),
+    ],
+)
+def test_a_job_file_or_folder_that_is_not_there_is_an_event_as_every_other_failure(
+    project: Project, arguments: tuple[str, ...], told: str
+) -> None:
+    answer = project.child("run", *arguments, "--json")
+
+    assert answer.code == 2
+    (event,) = answer.events
+    assert (event["event_type"], event["code"]) == ("job_error", "CONFIGURATION_ERROR")
+    assert told in str(event["message"])
+    assert isinstance(answer.json, dict)
+    assert answer.json["status"] == "failed"
+
+
+# Root may read everything: a child that is a user does not.
+AS_A_USER = """
+import os, sys
+import dativo_cli.commands.run, dativo_cli.commands.start, dativo_engine.connectors, encodings.utf_8_sig
+dativo_engine.connectors.specs()
+if os.geteuid() == 0:
+    os.setuid(10001)
+from dativo_cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("closed", ["jobs", "jobs/demo", JOB])
+@pytest.mark.parametrize("arguments", [("--config", JOB), ("--job-dir", "jobs/demo")])
+def test_jobs_that_may_not_be_read_are_told_with_the_user_and_the_ways_out(
+    project: Project, closed: str, arguments: tuple[str, ...]
+) -> None:
+    for folder in (project.root, *list(project.root.parents)[:3]):
+        folder.chmod(0o755)
+    place = project.root / closed
+    mode = place.stat().st_mode
+    place.chmod(0)
+    command = [sys.executable, "-c", AS_A_USER, "run", *arguments]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    place.chmod(mode)
+
+    assert done.returncode == 2
+    (event,) = Answer(done.returncode, done.stdout, done.stderr).events
+    user = 10001 if os.geteuid() == 0 else os.geteuid()
+    for part in (f"can't be read by user {user}", f"chown -R {user}", '--user "$(id -u):0"'):
+        assert part in str(event["message"])
+
+
+def test_a_missing_runner_file_says_how_to_have_one(project: Project) -> None:
+    answer = project.child("start", "oneshot", "--runner-config", "configs/gone.yaml")
+    assert answer.code == 2
+    (event,) = answer.events
+    assert "gone.yaml:1:1: there is no such runner file; name it with --runner-config" in str(event["message"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from config_project import CONNECTORS, ProjectFolder, told
-from dativo_config.load import examine_runner, load, load_project, load_runner
+from dativo_config.load import LoadSettings, examine_runner, load, load_project, load_runner
 from dativo_config.models.resolved import TableName
 from dativo_config.problems import ConfigError
 
@@ -444,3 +444,16 @@ def test_importing_the_package_costs_nothing():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_container_lacks_is_told_with_the_volume_that_brings_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr("dativo_config.rights.IMAGE_HOME", tmp_path)
+    settings = LoadSettings(environment={"DATIVO_HOME": str(tmp_path)})
+
+    with pytest.raises(ConfigError) as job:
+        load([tmp_path / "jobs/acme/orders.yaml"], CONNECTORS, settings=settings)
+    with pytest.raises(ConfigError) as runner:
+        load_runner(tmp_path / "configs/runner.yaml", settings=settings)
+
+    assert f'--volume "$(pwd)/jobs:{tmp_path}/jobs"' in job.value.problems[0].hint
+    assert f'--volume "$(pwd)/configs:{tmp_path}/configs"' in runner.value.problems[0].hint

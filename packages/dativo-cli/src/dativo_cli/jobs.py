@@ -11,7 +11,7 @@ from dativo_config.interpolate import resolve_secrets
 from dativo_config.load import Loaded, LoadSettings, examine, examine_project
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream
 from dativo_config.problems import ConfigError, closest
-from dativo_config.project import find_root
+from dativo_config.project import find_root, is_folder
 from dativo_config.secrets import hide_other_tenants, open_secrets
 from dativo_engine.connectors import specs
 
@@ -46,7 +46,7 @@ def examine_jobs(jobs: JobFlags, secrets: SecretFlags = NO_SECRET_FLAGS) -> Load
     if given is not None:
         return examine([given], specs(), settings=settings)
     root = find_root(Path.cwd(), given=jobs.project, environment=os.environ)
-    if not (root / "jobs").is_dir():
+    if not is_folder(root / "jobs"):
         message = (
             "there is no project here: neither this folder nor one above it holds `jobs/`; `dativo init` makes one"
         )

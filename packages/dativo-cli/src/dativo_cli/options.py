@@ -20,6 +20,9 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+# Of the project: that they are missing or can't be read is for the loader to find, whose problems go to the log too.
+PROJECT_FILE = click.Path(dir_okay=False, readable=False, path_type=Path)
+PROJECT_FOLDER = click.Path(file_okay=False, readable=False, path_type=Path)
 UNAVAILABLE_MANAGERS = ("vault", "aws", "gcp")
 
 
@@ -77,7 +80,7 @@ log_format_option = click.option(
 )
 runner_option = click.option(
     "--runner-config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PROJECT_FILE,
     default=IMAGE_HOME / "configs" / "runner.yaml",
     show_default=True,
     help="The runner file; /app is the project where there is no /app.",
@@ -91,8 +94,8 @@ def job_options(command: Callable[P, R]) -> Callable[P, R]:
         command,
         "jobs",
         JobFlags,
-        click.option("--config", type=FILE, help="One job file."),
-        click.option("--job-dir", type=FOLDER, help="A folder of job files of one tenant."),
+        click.option("--config", type=PROJECT_FILE, help="One job file."),
+        click.option("--job-dir", type=PROJECT_FOLDER, help="A folder of job files of one tenant."),
         project_option,
         click.option("--tenant-id", help="Refuse jobs of any other tenant."),
         debug_option,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from dativo_config.masking import mask_line
 from dativo_config.models.contract import JsonValue
 from dativo_config.nodes import DocumentError, Node, Place, compose
 from dativo_config.problems import Position, Problem
+from dativo_config.rights import remedy, where_from
 from dativo_config.syntax import control_character, explain, place_at
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -85,10 +87,17 @@ def read_document(path: Path, *, copy: Path | None = None) -> tuple[Document | N
             return None, [Problem(Position(path), "", "is not a file")]
         with (copy or path).open("rb") as file:
             return parse_document(path, file.read(MOST_BYTES + 1))
-    except FileNotFoundError:
-        return None, [Problem(Position(path), "", "there is no such file")]
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        return None, [Problem(Position(path), "", f"can't be read: {getattr(error, 'strerror', None) or error}")]
+    except (OSError, ValueError) as error:
+        return None, [unreadable(path, error)]
+
+
+def unreadable(path: Path, error: OSError | ValueError, *, kind: str = "file") -> Problem:
+    """Why a file or folder can't be read; ValueError: a NUL in its path."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Problem(Position(path), "", f"there is no such {kind}", where_from(path))
+    if isinstance(error, PermissionError):
+        return Problem(Position(path), "", f"can't be read by user {os.getuid()}", remedy(path))
+    return Problem(Position(path), "", f"can't be read: {getattr(error, 'strerror', None) or error}")
 
 
 def parse_document(path: Path, text: str | bytes) -> tuple[Document | None, list[Problem]]:

@@ -17,8 +17,9 @@ from dativo_config.models.contract import JsonValue
 from dativo_config.models.job import Connection, Incremental, Job
 from dativo_config.nodes import ValuePath
 from dativo_config.problems import Problem, closest, one_of
-from dativo_config.project import Project
+from dativo_config.project import Project, is_folder
 from dativo_config.recipes import credentials_in_variables
+from dativo_config.rights import where_from
 from dativo_config.streams import DraftStream, named_streams
 from dativo_config.target_connection import complete
 from dativo_config.tenancy import Tenant
@@ -137,12 +138,12 @@ class _Drafting:
             self._tell(at, f"the path {refusal or 'must be a file of the project'}", "name a file of the project")
             return None
         path = self.library.project.resolve(text)
+        shown = "the file" if at in self.opened.paths else f"'{text}'"
+        if is_folder(path):
+            self._tell(at, f"{shown} is a folder", "name a file in it")
+            return None
         if not self.library.has(path):
-            shown = "the file" if at in self.opened.paths else f"'{text}'"
-            if path.is_dir():
-                self._tell(at, f"{shown} is a folder", "name a file in it")
-            else:
-                self._tell(at, f"{shown} does not exist", closest(path.name, _files_beside(path)))
+            self._tell(at, f"{shown} does not exist", closest(path.name, _files_beside(path)) or where_from(path))
             return None
         self.files.add(path)
         return read(path)

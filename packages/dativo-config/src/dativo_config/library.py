@@ -17,8 +17,8 @@ from dativo_config.interpolate import Environment, Interpolated, interpolate
 from dativo_config.models.connector import ConnectorSpec, Recipe
 from dativo_config.models.contract import Contract
 from dativo_config.models.runner import Runner, RunnerFile
-from dativo_config.project import Project
 from dativo_config.stamps import Stamp, stamp
+from dativo_config.project import Project, is_there
 from dativo_config.unavailable import unavailable
 from dativo_config.validate import Block
 
@@ -86,9 +86,9 @@ class Library:
         return Environment(self.variables, one_tenant=self.project.one_tenant, vendor=vendor)
 
     def has(self, path: Path) -> bool:
-        """Whether there is such a file."""
+        """Whether there is such a file, or something else in its place, which reading it tells."""
         self.looked_at.setdefault(path, stamp(path))
-        return path.is_file() or self.copy_of(path) is not None
+        return is_there(path) or self.copy_of(path) is not None
 
     def copy_of(self, path: Path) -> Path | None:
         """What is read in the file's place; None: itself."""
@@ -128,7 +128,7 @@ class Library:
         if path not in self._runners:
             self._runners[path] = None
             project = self.project
-            missing = path == project.runner_file and project.given_runner_file is None and not path.exists()
+            missing = path == project.runner_file and project.given_runner_file is None and not is_there(path)
             opened = None if missing else self.open(path, "runner")
             file = opened and self.read(Block(RunnerFile, opened))
             if opened and file:

@@ -19,15 +19,17 @@ from dativo_config.crosscheck.schedules import check_schedules
 from dativo_config.crosscheck.secret_places import check_secret_places
 from dativo_config.crosscheck.source import check_source
 from dativo_config.crosscheck.target import check_target
+from dativo_config.document import unreadable
 from dativo_config.draft import Draft, read_draft
 from dativo_config.library import Library, RunnerFileRead
 from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Runner, Shared
 from dativo_config.problems import ConfigError, Position, Problem
-from dativo_config.project import Project, find_root, open_project, yaml_files
+from dativo_config.project import Project, find_root, is_folder, is_there, open_project, yaml_files
 from dativo_config.recipes import OpenedRecipe, credentials_in_variables, open_recipe
 from dativo_config.resolve import resolve
+from dativo_config.rights import where_from
 from dativo_config.stamps import Stamp
 from dativo_config.walls import Walls, opened_folders
 
@@ -150,10 +152,29 @@ def examine(
     """As `load`, but with the problems beside the jobs that have none."""
     settings = settings or LoadSettings()
     library = Library(_project(paths[0] if paths else Path(), settings), connectors, settings.environment)
-    files = [file for path in paths for file in (yaml_files(path) if path.is_dir() else [path])]
-    empty = [path for path in paths if path.is_dir() and not yaml_files(path)]
-    library.findings.add(Problem(Position(path), "", "no job file (*.yaml) lies in this folder") for path in empty)
+    files = [file for path in paths for file in _job_files(library, path)]
     return _examine(library, files, settings)
+
+
+def _job_files(library: Library, path: Path) -> list[Path]:
+    """A job file itself, or those of a folder; a folder that has none, or that can't be read, is a problem."""
+    if not is_folder(path) and (path.suffix or is_there(path)):
+        return [path]
+    found = yaml_files(path)
+    if not found and not _tell_closed(library, path):
+        message = "no job file (*.yaml) lies in this folder"
+        library.findings.add([Problem(Position(path), "", message, where_from(path))])
+    return found
+
+
+def _tell_closed(library: Library, folder: Path) -> bool:
+    """Tell that a folder can't be listed; whether it can't."""
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        library.findings.add([unreadable(folder, error, kind="folder")])
+        return True
+    return False
 
 
 def examine_project(
@@ -165,6 +186,7 @@ def examine_project(
         root, environment=settings.environment, state=settings.state_dir, secrets=settings.secrets_dir
     )
     library = Library(project, connectors, settings.environment)
+    _tell_closed(library, project.jobs_folder)
     for path in yaml_files(project.root / "assets", deep=True):
         library.contract(path)
     for path in yaml_files(project.root / "connectors", deep=True):
@@ -208,8 +230,9 @@ def _read_runner(library: Library, path: Path) -> RunnerFileRead:
     Raises:
         ConfigError: it can't be read at all.
     """
-    if not path.is_file():
-        raise ConfigError([Problem(Position(path), "", "there is no such runner file")])
+    if not is_there(path):
+        hint = where_from(path) or "name it with --runner-config; `dativo init` makes configs/runner.yaml"
+        raise ConfigError([Problem(Position(path), "", "there is no such runner file", hint)])
     read = library.runner(path)
     if read is None:
         raise ConfigError(library.findings.problems)

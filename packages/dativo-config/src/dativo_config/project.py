@@ -43,14 +43,15 @@ class Project:
     def tenants(self) -> frozenset[str]:
         """The tenants that have a folder of jobs."""
         try:
-            return frozenset(entry.name for entry in self.jobs_folder.iterdir() if entry.is_dir() and _seen(entry))
+            return frozenset(entry.name for entry in self.jobs_folder.iterdir() if is_folder(entry) and _seen(entry))
         except OSError:
             return frozenset()
 
     @property
     def one_tenant(self) -> bool:
-        """Whether no two tenants have jobs here."""
-        return len(self.tenants) <= 1
+        """Whether no two tenants have jobs here: not, where that can't be seen."""
+        seen = os.access(self.jobs_folder, os.R_OK | os.X_OK) or not is_there(self.jobs_folder)
+        return seen and len(self.tenants) <= 1
 
     @cached_property
     def environment_forms(self) -> dict[str, frozenset[str]]:
@@ -106,8 +107,24 @@ def find_root(start: Path, *, given: Path | None, environment: Mapping[str, str]
     if environment.get("DATIVO_HOME"):
         return Path(environment["DATIVO_HOME"])
     start = start.absolute()
-    folder = start if start.is_dir() else start.parent
-    return next((parent for parent in (folder, *folder.parents) if (parent / "jobs").is_dir()), folder)
+    folder = start if is_folder(start) else start.parent
+    return next((parent for parent in (folder, *folder.parents) if is_folder(parent / "jobs")), folder)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder; False also where that may not be seen, which whoever reads it then tells."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises where a folder above may not be entered
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder, or may be: one that may not be seen is found out when it is read."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def yaml_files(folder: Path, *, deep: bool = False) -> list[Path]:
@@ -121,9 +138,9 @@ def yaml_files(folder: Path, *, deep: bool = False) -> list[Path]:
         return []
     found: list[Path] = []
     for entry in entries:
-        if deep and entry.is_dir() and not entry.is_symlink():
+        if deep and is_folder(entry) and not entry.is_symlink():
             found += yaml_files(entry, deep=True)
-        elif entry.suffix in (".yaml", ".yml") and entry.is_file():
+        elif entry.suffix in (".yaml", ".yml") and os.path.isfile(entry):  # noqa: PTH113 - as is_folder
             found.append(entry)
     return found
 

@@ -1,4 +1,4 @@
-"""What helps where this process may not read or write a file of the project: in the image too."""
+"""What helps where a file of the project is missing, or may not be read or written: in the image too."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def remedy(path: Path) -> str:
         mounted = IMAGE_HOME / below.parts[0]
         return f"chown -R {user}:0 {below} where the host has what is mounted at {mounted}, or {as_owner}"
     return f"chown -R {user} {path}, or {as_owner}"
+
+
+def where_from(path: Path) -> str:
+    """How a file that is not there comes into a container; empty for any other place."""
+    if not path.is_relative_to(IMAGE_HOME) or path == IMAGE_HOME:
+        return ""
+    folder = path.relative_to(IMAGE_HOME).parts[0]
+    return f'a container has what is mounted into it: --volume "$(pwd)/{folder}:{IMAGE_HOME / folder}"'

@@ -10,7 +10,7 @@ from dativo_config.problems import ConfigError, Problem, render, to_json
 
 from dativo_cli.jobs import examine_jobs, load_settings
 from dativo_cli.options import (
-    FILE,
+    PROJECT_FILE,
     JobFlags,
     SecretFlags,
     example,
@@ -26,7 +26,7 @@ FAILURE = 2
 @click.command(epilog=example("dativo validate", "dativo validate --config jobs/demo/orders_to_iceberg.yaml --json"))
 @job_options
 @secret_options
-@click.option("--runner-config", type=FILE, help="One runner file.")
+@click.option("--runner-config", type=PROJECT_FILE, help="One runner file.")
 @json_option
 @click.pass_obj
 def validate(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, runner_config: Path | None, as_json: bool) -> int:

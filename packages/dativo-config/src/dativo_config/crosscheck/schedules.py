@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dativo_config.library import RunnerFileRead
 from dativo_config.problems import Problem, closest
-from dativo_config.project import Project
+from dativo_config.project import Project, is_folder, is_there
+from dativo_config.rights import where_from
 
 
 def check_schedules(read: RunnerFileRead, project: Project) -> Iterator[Problem]:
@@ -24,8 +25,8 @@ def check_schedules(read: RunnerFileRead, project: Project) -> Iterator[Problem]
         if project.tenant_of(path) is None or ".." in path.parts:
             message = f"'{schedule.config}' is no job file of the project"
             yield read.document.problem((*at, "config"), message, hint="write jobs/<tenant>/<job>.yaml")
-        elif not path.is_file():
-            hint = closest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
+        elif is_folder(path) or not is_there(path):
+            hint = closest(path.name, [file.name for file in path.parent.glob("*.y*ml")]) or where_from(path)
             yield read.document.problem((*at, "config"), f"'{schedule.config}' does not exist", hint=hint)
     for tenant in read.runner.alerts.tenants:
         if tenant not in project.tenants:
