@@ -14,6 +14,7 @@ from dativo_config.problems import ConfigError
 ORDERS = "jobs/acme/orders.yaml"
 API = "jobs/acme/customers.yaml"
 CONTRACT = "assets/shop/orders.yaml"
+ON_NESSIE = "  connection: {nessie: {uri: http://localhost:19120}, s3: {bucket: lake}}"
 RUNNER = "configs/runner.yaml"
 
 
@@ -138,6 +139,11 @@ CROSS_CHECKS = [
     (ORDERS, "mode: append", "mode: append\n  branch: globex", 16, "does not belong to tenant 'acme'"),
     (ORDERS, "mode: append", "mode: append\n  branch: acme_eu", 16, "write acme or acme__..."),
     (ORDERS, "mode: append", "mode: append\n  branch: acme__../main", 16, "no branch name"),
+    (ORDERS, "mode: append", "mode: append\n  branch: acme__staging", 16, "rows would land in the live table"),
+    (ORDERS, "source:\n", "source:\n  rate_limits: {burst: 1}\n", 4, "the connector 'csv' asks no API; remove it"),
+    (ORDERS, "max_retries: 3", "retryable_exit_codes: [2, 1]", 24, "1 is rows that were rejected"),
+    (ORDERS, "max_retries: 3", "retryable_exit_codes: [137]", 24, "write [2], any failure"),
+    (ORDERS, "timeout", "classification_overrides: {emial: pii}\ntimeout", 19, "did you mean 'email'?"),
     (ORDERS, "mode: append", "mode: append\n  namespace: globex.raw", 16, "does not belong"),
     (ORDERS, "mode: append", "mode: append\n  namespace: acme/../globex", 16, "no namespace"),
     (ORDERS, "mode: append", "mode: append\n  table: a/b", 16, "not allowed"),
@@ -284,7 +290,7 @@ def test_cloud_mode_refuses_what_is_of_this_machine(project: ProjectFolder):
 
 
 def test_branches_and_namespaces_can_be_opened_by_the_operator(project: ProjectFolder):
-    project.change(ORDERS, "mode: append", "mode: append\n  branch: main\n  namespace: finance.raw")
+    project.change(ORDERS, "mode: append", "mode: append\n  branch: main\n  namespace: finance.raw\n" + ON_NESSIE)
     shared = "  shared: {branches: [main], namespaces: [finance]}\n  timeout_seconds: 3600"
     project.change(RUNNER, "  timeout_seconds: 3600", shared)
 
@@ -457,3 +463,93 @@ def test_what_a_container_lacks_is_told_with_the_volume_that_brings_it(monkeypat
 
     assert f'--volume "$(pwd)/jobs:{tmp_path}/jobs"' in job.value.problems[0].hint
     assert f'--volume "$(pwd)/configs:{tmp_path}/configs"' in runner.value.problems[0].hint
+
+
+def test_a_branch_of_the_tenants_own_name_needs_no_nessie(project: ProjectFolder):
+    project.change(ORDERS, "mode: append", "mode: append\n  branch: acme")
+    assert project.examine().jobs
+
+
+def test_the_contract_of_another_tenant_is_refused_and_its_own_is_not(project: ProjectFolder):
+    project.change("assets/shop/orders.yaml", "version: 1.0.0", "version: 1.0.0\ntenant: globex")
+    (problem,) = project.examine().problems
+    assert (problem.path, problem.message) == ("asset_path", "the contract is the tenant 'globex''s")
+    assert "remove `tenant`" in problem.hint
+    project.change("assets/shop/orders.yaml", "tenant: globex", "tenant: acme")
+    assert project.examine().jobs
+
+
+def test_overrides_of_a_contract_of_several_objects_name_the_object_first(project: ProjectFolder):
+    second = "  - {name: refunds, properties: [{name: id, logicalType: string}]}\n"
+    contract = project.root / "assets/shop/orders.yaml"
+    contract.write_text(contract.read_text() + second)
+    at = "timeout_seconds: 600"
+    project.change(ORDERS, at, "classification_overrides: {orders: {email: a}, refunds.id: b}\n" + at)
+    assert project.examine().jobs
+    project.change(ORDERS, "{orders: {email: a}, refunds.id: b}", "{orders: {emial: a}, refunds.no: b, email: c}")
+    assert sorted(problem.path for problem in project.examine().problems) == [
+        "classification_overrides.email",
+        "classification_overrides.orders.emial",
+        "classification_overrides['refunds.no']",
+    ]
+
+
+RECIPE = "connectors/shop.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "says"),
+    [
+        ("[source]", "[target]", "roles", "is no target; write roles: [source]"),
+        ("[source]", "[source, target]", "roles", "is no target; write roles: [source]"),
+        ("options:", "catalog: nessie\noptions:", "catalog", "write it in a recipe of type: iceberg"),
+        ("options:", "file_format: parquet\noptions:", "file_format", "has no effect in a recipe of a source"),
+        (
+            "options:",
+            "partitioning_default: [id]\noptions:",
+            "partitioning_default",
+            "no effect in a recipe of a source",
+        ),
+        ("options:", "credentials: {type: oauth}\noptions:", "credentials.type", "expected 'api_key', found 'oauth'"),
+        ("type: shop", "type: csv", "rate_limits", "the connector 'csv' asks no API"),
+    ],
+)
+def test_what_has_no_effect_in_a_source_s_recipe_is_told(
+    project: ProjectFolder, old: str, new: str, path: str, says: str
+):
+    project.change(RECIPE, old, new)
+    found = {problem.path: f"{problem.message}; {problem.hint}" for problem in project.examine(API).problems}
+    assert says in found[path]
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        ("credentials: {from_env: KEY}", "write keys in connection_template"),
+        ("options: {a: 1}", "write target.properties in the jobs"),
+        ("rate_limits: {burst: 1}", "remove it"),
+        ("incremental: {strategy: x}", "write it in the source's recipe"),
+        ("roles: [source, target]", "the connector 'iceberg' is no source; write roles: [target]"),
+    ],
+)
+def test_what_has_no_effect_in_a_target_s_recipe_is_told(project: ProjectFolder, block: str, says: str):
+    project.write("connectors/lake.yaml", f"name: lake\ntype: iceberg\n{block}\n")
+    project.change(ORDERS, "target_connector: iceberg", "target_connector_path: connectors/lake.yaml")
+    (problem,) = project.examine().problems
+    assert problem.position.file.name == "lake.yaml"
+    assert says in f"{problem.message}; {problem.hint}"
+
+
+def test_a_recipe_s_kind_of_credential_is_the_one_that_its_variable_holds(project: ProjectFolder):
+    project.change(RECIPE, "options:", "credentials: {type: api_key, from_env: OUR_SHOP_TOKEN}\noptions:")
+    project.change(API, '  credentials:\n    api_key: "${secret:shop_key}"\n', "")
+    project.variables["OUR_SHOP_TOKEN"] = "t"
+    (job,) = project.examine(API).jobs
+    assert job.credentials is not None
+    assert job.credentials.model_dump()["api_key"].get_secret_value() == "t"
+
+
+def test_retries_are_set_for_all_jobs_in_one_place(project: ProjectFolder):
+    project.change(RUNNER, "    type: dagster", "    type: dagster\n    retry_config: {max_retries: 9}")
+    with pytest.raises(ConfigError, match=r"orchestrator\.retry_config: stands under runner too"):
+        load_runner(project.root / RUNNER, settings=project.settings())

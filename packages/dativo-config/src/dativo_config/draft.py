@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from dativo_config.crosscheck.recipe import TARGET_CONNECTORS
 from dativo_config.document import Document
 from dativo_config.interpolate import Interpolated
 from dativo_config.library import ContractFile, Library, RecipeFile
@@ -28,8 +29,6 @@ from dativo_config.walls import Walls
 
 _File = TypeVar("_File")
 _Model = TypeVar("_Model", bound=BaseModel)
-
-TARGET_CONNECTORS = ("iceberg",)
 
 
 @dataclass(frozen=True, slots=True)

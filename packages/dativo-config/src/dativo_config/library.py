@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel
 
 from dativo_config.contracts import read_contract
+from dativo_config.crosscheck.recipe import check_recipe
 from dativo_config.document import Document, read_document
 from dativo_config.findings import Findings
 from dativo_config.interpolate import Environment, Interpolated, interpolate
@@ -120,6 +121,8 @@ class Library:
         if path not in self._recipes:
             opened = self.open(path, "recipe")
             recipe = opened and self.read(Block(Recipe, opened))
+            if opened and recipe:
+                self.findings.add(check_recipe(recipe, opened.document, self.connectors))
             self._recipes[path] = RecipeFile(recipe, opened) if opened and recipe else None
         return self._recipes[path]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dativo_config.crosscheck.catalog import check_catalog
+from dativo_config.crosscheck.contract import check_contract
 from dativo_config.crosscheck.meeting import Feed, check_job_names, check_meetings, feeds, table_of
 from dativo_config.crosscheck.names import check_names
 from dativo_config.crosscheck.schedules import check_schedules
@@ -287,6 +288,7 @@ def _broken(
 
 def _cross_checks(draft: Draft, shared: Shared, settings: LoadSettings) -> Iterable[Problem]:
     yield from check_names(draft, tenant_id=settings.tenant_id, shared=shared)
+    yield from check_contract(draft)
     yield from check_source(draft, walls=_walls(draft, shared), cloud=settings.mode == "cloud")
     yield from check_target(draft)
     yield from check_catalog(draft)

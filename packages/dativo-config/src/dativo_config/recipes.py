@@ -75,7 +75,8 @@ def _named_variables(
 ) -> dict[str, str]:
     """`credentials.from_env` of a recipe: variable -> field."""
     at = ("credentials", "from_env")
-    names = {named.from_env: ""} if isinstance(named.from_env, str) else dict.fromkeys(named.from_env or (), "")
+    kind = named.type or ""
+    names = {named.from_env: kind} if isinstance(named.from_env, str) else dict.fromkeys(named.from_env or (), "")
     if isinstance(named.from_env, dict):
         names = {variable: field for field, variable in named.from_env.items()}
     problems: list[Problem] = []

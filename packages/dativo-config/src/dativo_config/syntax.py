@@ -12,6 +12,7 @@ import yaml
 from dativo_config.nodes import Place
 
 # What YAML allows in a stream (https://yaml.org/spec/1.2.2/#51-character-set); all else is invisible or not text.
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # of YAML: str.splitlines knows more
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 # The parser's phrase -> what is wrong, how to mend it. The first that is found counts.
@@ -49,10 +50,8 @@ def control_character(text: str) -> tuple[Place, str] | None:
 
 def place_at(text: str, index: int) -> Place:
     """Line and column of the character at `index`."""
-    before = text[:index].splitlines(keepends=True)
-    if not before or before[-1][-1] in "\r\n\x85\u2028\u2029":
-        return len(before) + 1, 1
-    return len(before), len(before[-1]) + 1
+    ends = [found.end() for found in _LINE_END.finditer(text, 0, index)]
+    return len(ends) + 1, index - (ends[-1] if ends else 0) + 1
 
 
 def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str, str]:

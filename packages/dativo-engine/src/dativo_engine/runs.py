@@ -119,7 +119,8 @@ class _Run:
         self._began = time.monotonic()
 
     def to_its_end(self) -> RunResult:
-        self._events.bind(tenant_id=self._job.tenant.id, job_name=self._job.name, run_id=self._run_id)
+        label = {"environment": self._job.job.environment} if self._job.job.environment else {}
+        self._events.bind(tenant_id=self._job.tenant.id, job_name=self._job.name, run_id=self._run_id, **label)
         with self._stop.watch():
             if self._attempt == 1:
                 self._events.emit("job_started", f"Job {self._job.name} started", job_file=str(self._job.path))

@@ -21,7 +21,8 @@ def check_branches(draft: Draft, shared: Sequence[str]) -> Iterator[Problem]:
     target = draft.job.target
     publish = target.publish
     if target.branch is not None:
-        yield from _branch(draft, ("target", "branch"), target.branch, shared)
+        wrong = list(_branch(draft, ("target", "branch"), target.branch, shared))
+        yield from wrong or _without_branches(draft, target.branch)
     if publish is not None:
         yield from _branch(draft, ("target", "publish", "to"), publish.to, shared)
         if publish.to == (target.branch or draft.tenant.default_branch):
@@ -42,6 +43,15 @@ def _branch(draft: Draft, at: tuple[str, ...], branch: str, shared: Sequence[str
             f"write {tenant} or {tenant}__..., or let the operator list it in runner.yaml under runner.shared.branches"
         )
         yield draft.problem(at, f"{shown} does not belong to tenant '{tenant}'", hint=hint)
+
+
+def _without_branches(draft: Draft, branch: str) -> Iterator[Problem]:
+    """Another catalogue has one state only, which the tenant's own branch may stand for."""
+    on_nessie = draft.target_connection is not None and draft.target_connection.nessie is not None
+    if not on_nessie and branch != draft.tenant.default_branch:
+        message = "the catalogue has no branches: rows would land in the live table"
+        hint = "name a server under target.connection.nessie, or keep tables apart with target.namespace"
+        yield draft.problem(("target", "branch"), message, hint=hint)
 
 
 def _catalog(draft: Draft) -> Iterator[Problem]:

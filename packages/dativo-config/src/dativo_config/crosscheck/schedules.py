@@ -28,6 +28,9 @@ def check_schedules(read: RunnerFileRead, project: Project) -> Iterator[Problem]
         elif is_folder(path) or not is_there(path):
             hint = closest(path.name, [file.name for file in path.parent.glob("*.y*ml")]) or where_from(path)
             yield read.document.problem((*at, "config"), f"'{schedule.config}' does not exist", hint=hint)
+    if read.runner.retry_config is not None and read.runner.orchestrator.retry_config is not None:
+        at = ("runner", "orchestrator", "retry_config")
+        yield read.document.problem(at, "stands under runner too, which counts", hint="keep one of them", key=True)
     for tenant in read.runner.alerts.tenants:
         if tenant not in project.tenants:
             at = ("runner", "alerts", "tenants", tenant)

@@ -26,6 +26,9 @@ def check_source(draft: Draft, *, walls: Walls, cloud: bool) -> Iterator[Problem
         at = ("source_connector",)
         yield draft.problem(at, f"the connector '{draft.spec.name}' is not available in --mode cloud")
     yield from _lists(draft, draft.spec)
+    if draft.spec.inputs == "files" and draft.job.source.rate_limits is not None:
+        message = f"the connector '{draft.spec.name}' asks no API"
+        yield draft.problem(("source", "rate_limits"), message, hint="remove it", key=True)
     if draft.spec.inputs == "files":
         yield from _files(draft, draft.spec, walls=walls, cloud=cloud)
     yield from _incremental(draft, draft.spec)

@@ -74,7 +74,9 @@ class ConnectorSpec:
 class RecipeCredentials(Model):
     """Where the recipe's users keep their credentials."""
 
-    type: str | None = Field(default=None, description="What kind they are.")
+    type: str | None = Field(
+        default=None, description="The field of `source.credentials` that the one variable of from_env holds."
+    )
     from_env: str | list[str] | dict[str, str] | None = Field(
         default=None, description="Variables that hold them: one, several, or credential -> variable."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
 
@@ -274,12 +274,22 @@ class RetryConfig(Model):
     backoff_multiplier: float = Field(
         default=2.0, ge=1, description="How much longer each wait is than the one before."
     )
-    retryable_exit_codes: list[Annotated[int, Field(ge=0, le=255)]] | None = Field(
-        default=None, description="Exit codes to retry; `[2]`: any failure. Default: failures that may pass."
+    retryable_exit_codes: list[int] | None = Field(
+        default=None, description="`[2]`: retry any failure, the one exit code there is. Default: those that may pass."
     )
     retryable_error_patterns: list[str] | None = Field(
         default=None, description="Regular expressions of further errors to retry."
     )
+
+    @field_validator("retryable_exit_codes")
+    @classmethod
+    def _are_failures(cls, codes: list[int] | None) -> list[int] | None:
+        for code in codes or ():
+            if code == 1:
+                raise ValueError("1 is rows that were rejected, and would be again; write [2], any failure")
+            if code != 2:
+                raise ValueError(f"no run that could be tried again ends with {code}; write [2], any failure")
+        return codes
 
     @field_validator("retryable_error_patterns")
     @classmethod
@@ -318,7 +328,7 @@ class Job(Model):
         default=None, description="The job's name, by which its state is kept; default: its file's stem."
     )
     tenant_id: str = Field(description="Whose data it is; equals the folder under `jobs/`.")
-    environment: str | None = Field(default=None, description="A label: prod, staging, ...")
+    environment: str | None = Field(default=None, description="A label on each line of the log: prod, staging, ...")
     source_connector: str | None = Field(default=None, description="The connector that reads, by name.")
     source_connector_path: str | None = Field(default=None, description="A recipe file instead of a name.")
     target_connector: str | None = Field(default=None, description="The connector that writes, by name.")

@@ -309,6 +309,9 @@ class IcebergCommitter:
 
     def _settle(self, name: TableName, stamp: Stamp, landed: Landed | None) -> CommitResult:
         target = self._target(name)
+        made = target.base is None
+        told = "was made" if made else "has the contract's columns"
+        self._events.emit("table_ensured", f"{name} {told}", table=str(name), created=made)
         if landed is None:
             return _unchanged(target, stamp)
         files = target.landed_files()
