@@ -122,3 +122,37 @@ def test_what_can_not_be_made_is_said_in_a_line(project: Project, arguments: lis
     answer = project.dativo("init", *arguments)
     assert answer.code == 2
     assert told in answer.err
+
+
+def test_the_job_is_the_tenant_s_in_whose_folder_the_file_lies(project: Project) -> None:
+    for tenant in ("acme", "zen"):
+        (project.root / "jobs" / tenant).mkdir()
+    file = project.root / "data" / "acme" / "orders" / "day1.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("id,amount\n1,2.5\n")
+
+    made = project.dativo("init", "--from", "data/acme/orders/day1.csv")
+
+    assert made.code == 0, made.err
+    assert "tenant_id: acme" in (project.root / "jobs/acme/day1_to_iceberg.yaml").read_text()
+    assert project.dativo("validate").code == 0
+
+
+def test_of_several_tenants_one_must_be_named(project: Project) -> None:
+    (project.root / "jobs" / "acme").mkdir()
+    (project.root / "sales.csv").write_text("id\n1\n")
+    refused = project.dativo("init", "--from", "sales.csv")
+    assert refused.code == 2
+    assert "--tenant-id; the project has acme, demo" in refused.err
+    assert not (project.root / "jobs/demo/sales_to_iceberg.yaml").exists()
+    assert project.dativo("init", "--from", "sales.csv", "--tenant-id", "acme").code == 0
+    assert project.dativo("validate").code == 0
+
+
+@pytest.mark.parametrize(("kind", "text"), [("csv", ""), ("csv", "\n"), ("jsonl", "")])
+def test_of_an_empty_file_nothing_is_written(project: Project, kind: str, text: str) -> None:
+    (project.root / f"data/demo/empty.{kind}").write_text(text)
+    made = project.dativo("init", "--from", f"data/demo/empty.{kind}")
+    assert made.code == 2
+    assert "empty" in made.err
+    assert not (project.root / "jobs/demo/empty_to_iceberg.yaml").exists()

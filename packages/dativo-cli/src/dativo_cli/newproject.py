@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import click
+from dativo_config.project import open_project
 from dativo_config.tenancy import check_id
 from dativo_engine.connectors import specs
 
@@ -52,10 +53,10 @@ def add_job(folder: Path, location: str, *, name: str | None, tenant_id: str | N
     """Write a job that loads a file or URL, and the contract proposed from it; the job is the first file answered.
 
     Raises:
-        click.UsageError: a file of that name exists, or the names are none.
+        click.UsageError: a file of that name exists, the names are none, or the tenant is not to be told.
         DativoError: the file can't be read.
     """
-    tenant = tenant_id or _only_tenant(folder)
+    tenant = tenant_id or _tenant_of(folder, location)
     name = name or object_of(location)
     for option, value in (("--tenant-id", tenant), ("--name", name)):
         if wrong := check_id(value):
@@ -113,10 +114,22 @@ def _quoted(path: str) -> str:
     return json.dumps(path.replace("${", "$${"), ensure_ascii=False)
 
 
-def _only_tenant(folder: Path) -> str:
-    jobs = folder / "jobs"
-    tenants = [entry.name for entry in jobs.iterdir() if entry.is_dir()] if jobs.is_dir() else []
-    return tenants[0] if len(tenants) == 1 else "demo"
+def _tenant_of(folder: Path, location: str) -> str:
+    """Whose job it is: of the tenant in whose folder the file lies, else of the only one, else of demo.
+
+    Raises:
+        click.UsageError: the project has several.
+    """
+    tenants = open_project(folder, environment={}).tenants
+    file = Path(location).absolute()
+    if "://" not in location and file.is_relative_to(folder.absolute()):
+        place = file.relative_to(folder.absolute()).parts
+        if len(place) > 2 and place[0] in ("data", "jobs") and place[1] in tenants:
+            return place[1]
+    if len(tenants) > 1:
+        message = f"say whose job it is with --tenant-id; the project has {', '.join(sorted(tenants))}"
+        raise click.UsageError(message)
+    return next(iter(tenants), "demo")
 
 
 def _write(folder: Path, texts: Mapping[str, str]) -> list[Path]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 from dativo_config.contracts import ProposedColumn, ProposedObject, propose
 from dativo_config.models.contract import PhysicalType
+from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import StreamInfo
 
 COMMENT = "Proposed from the data by dativo: read it, and add keys, required columns and rules."
@@ -23,7 +24,15 @@ SCALARS: dict[str, str] = {
 
 
 def propose_contract(streams: Sequence[StreamInfo], name: str = "") -> str:
-    """The text of a contract with one object a stream; `name` names it and, where there is only one, its object too."""
+    """The text of a contract with one object a stream; `name` names it and, where there is only one, its object too.
+
+    Raises:
+        FatalError: a stream shows no column.
+    """
+    for stream in streams:
+        if not stream.arrow_schema.names:
+            message = f"{stream.name}: there are no columns to propose a contract from; is the file empty?"
+            raise FatalError(message)
     objects = [_object(stream, name if len(streams) == 1 and name else stream.name) for stream in streams]
     return propose(name or objects[0].name, objects, owner="data-platform", comment=COMMENT)
 

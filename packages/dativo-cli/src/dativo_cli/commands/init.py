@@ -15,7 +15,7 @@ from dativo_cli.screen import Screen
 @click.argument("folder", metavar="[NAME]", default=".", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--from", "location", metavar="FILE | URL", help="Write a job and a proposed contract for this.")
 @click.option("--name", help="What to call the job and its table.  [default: made from the file's name]")
-@click.option("--tenant-id", help="Whose job it is.  [default: the project's only tenant, else demo]")
+@click.option("--tenant-id", help="Whose job it is.  [default: as its folder says, else the only one]")
 @debug_option
 @click.pass_obj
 def init(screen: Screen, *, folder: Path, location: str | None, name: str | None, tenant_id: str | None) -> None:
