@@ -59,6 +59,7 @@ class SourceSettings:
         memory_bytes: how much the source may hold in its buffers.
         walls: asked about each file of this machine that a glob or folder leads to; None: every file may be read.
         rates_folder: where the tenant's runs share how often they ask; None: this run has rates of its own.
+        spill_folder: for copies of what can't be read where it lies, gone with the run; None: the system's folder.
     """
 
     connector: str
@@ -76,6 +77,7 @@ class SourceSettings:
     memory_bytes: int = 128 * 1024 * 1024
     walls: Walls | None = None
     rates_folder: Path | None = None
+    spill_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

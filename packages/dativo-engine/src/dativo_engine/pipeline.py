@@ -138,7 +138,9 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     undo.callback(committer.abandon)
     stamps = committer.last()
 
-    source = replay or open_source(source_settings(job, memory_bytes=attempt.budget.source))
+    source = replay or open_source(
+        source_settings(job, memory_bytes=attempt.budget.source, spill_folder=attempt.spill_folder)
+    )
     plan = source.plan(_starts(attempt, stamps))
     undo.callback(_close, plan, None, events)
 
@@ -176,7 +178,7 @@ def _load(attempt: Attempt, tally: Tally, undo: ExitStack) -> Outcome:
     return outcome
 
 
-def source_settings(job: ResolvedJob, *, memory_bytes: int) -> SourceSettings:
+def source_settings(job: ResolvedJob, *, memory_bytes: int, spill_folder: Path | None = None) -> SourceSettings:
     """What the job's source is opened with."""
     return SourceSettings(
         connector=job.spec.name,
@@ -199,6 +201,7 @@ def source_settings(job: ResolvedJob, *, memory_bytes: int) -> SourceSettings:
         memory_bytes=memory_bytes,
         walls=job.walls,
         rates_folder=job.tenant.rates_folder,
+        spill_folder=spill_folder,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -59,9 +60,14 @@ def _client() -> httpx.Client:
 
 @dataclass(frozen=True, slots=True)
 class HttpStorage:
-    """URLs, one file each."""
+    """URLs, one file each.
+
+    Attributes:
+        copies: where those are copied to that must be read at random; in a container the system's folder is memory.
+    """
 
     client: httpx.Client = field(default_factory=_client)
+    copies: Path | None = None
 
     def find(self, pattern: str, suffixes: tuple[str, ...]) -> Iterator[File]:  # noqa: ARG002 - a URL is one file
         """The one file that a URL names."""
@@ -100,7 +106,7 @@ class HttpStorage:
         """A copy in a temporary file, gone when it is closed: not every server serves ranges."""
         import pyarrow as pa
 
-        copy = tempfile.TemporaryFile(prefix="dativo-")  # noqa: SIM115 - the returned file closes it
+        copy = tempfile.TemporaryFile(prefix="dativo-", dir=self.copies)  # noqa: SIM115 - the returned file closes it
         with self.stream(location) as body:
             while block := body.read(COPY_BYTES):
                 copy.write(block)

@@ -181,7 +181,7 @@ class FileInputs:
     def _http(self) -> HttpStorage:
         from dativo_engine.sources.files.http import HttpStorage  # its client is only for those who read URLs
 
-        return HttpStorage()
+        return HttpStorage(copies=self._settings.spill_folder)
 
 
 def _split(stream: str, file: File, *, resumable: bool = False) -> Split:
