@@ -15,7 +15,13 @@ SMALLEST_LIMIT = 384 * MEBIBYTE
 # What Python, pyarrow, pyiceberg and sqlalchemy hold before the first row, measured as resident memory.
 BASE = 190 * MEBIBYTE
 CONTAINER_SHARE = 0.7
-CGROUP_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+CGROUP = Path("/sys/fs/cgroup")
+# Of both versions of cgroups: the limit, and what counts against it and can't be given back as file caches can.
+CGROUP_FILES = (
+    ("memory.max", "memory.stat", ("anon", "shmem", "slab_unreclaimable")),
+    ("memory/memory.limit_in_bytes", "memory/memory.stat", ("total_rss", "total_shmem")),
+)
+_STAT = re.compile(r"^(\w+) (\d+)$", re.MULTILINE)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -31,7 +37,7 @@ class Budget:
 
 
 def budget(environment: Mapping[str, str]) -> Budget:
-    """Share out `DATIVO_MEMORY_LIMIT`, or the smaller of 1 GiB and 70 % of the container's limit.
+    """Share out `DATIVO_MEMORY_LIMIT`, or the smallest of 1 GiB, 70 % of the container's limit and what it has left.
 
     Raises:
         FatalError: the limit can't be read, or is too small to run in.
@@ -68,16 +74,37 @@ def _limit(environment: Mapping[str, str]) -> int:
         except ValueError as error:
             message = f"DATIVO_MEMORY_LIMIT: {error}"
             raise FatalError(message) from error
-    return min([DEFAULT_LIMIT, *(int(size * CONTAINER_SHARE) for size in _container_limits())])
+    share = container_share(CGROUP, own=_own_memory())
+    return DEFAULT_LIMIT if share is None else min(DEFAULT_LIMIT, share)
 
 
-def _container_limits() -> list[int]:
-    limits: list[int] = []
-    for file in CGROUP_FILES:
+def container_share(cgroup: Path, *, own: int) -> int | None:
+    """How much of a container's memory a run that begins now may take; None: there is no container, or no limit.
+
+    Beside it there may be a service with its processes, and other runs. It is never so little that nothing could run.
+
+    Args:
+        own: bytes of this process, which count as its own.
+    """
+    shares: list[int] = []
+    for limit_file, stat_file, kinds in CGROUP_FILES:
         try:
-            text = file.read_text().strip()
+            text = (cgroup / limit_file).read_text().strip()
+            told = dict(_STAT.findall((cgroup / stat_file).read_text()))
         except OSError:
             continue  # the other version of cgroups, or none
         if text.isdigit():
-            limits.append(int(text))
-    return limits
+            others = max(sum(int(told.get(kind, 0)) for kind in kinds) - own, 0)
+            left = max(int(text) - others, SMALLEST_LIMIT)
+            shares.append(min(round(int(text) * CONTAINER_SHARE), left))
+    return min(shares, default=None)
+
+
+def _own_memory() -> int:
+    """What this process holds that no file backs, in bytes."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
