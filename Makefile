@@ -63,8 +63,8 @@ test-serve: setup ## The service for minutes: ticks of two tenants, kills of eac
 image: setup ## Build the image with buildah, into a store of this folder's own
 	@$(BIN)/python -m tools.image
 
-test-image: setup ## Build the image and run it with podman: both modes, users, walls, sizes
-	$(BIN)/pytest -q --timeout 900 tests/image
+test-image: setup ## Build the image and run it with podman: both modes, users, walls, sizes; what is missing fails it
+	DATIVO_REQUIRE_SERVICES=1 $(BIN)/pytest -q --timeout 900 tests/image
 
 format: setup ## Let ruff format and sort
 	$(BIN)/ruff format .

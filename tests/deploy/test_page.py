@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from botocore.validate import ParamValidator
 
 from tests.deploy.page import shown
 from tests.docs.documents import REPOSITORY
@@ -35,6 +37,9 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     settings.read_string(unit)
     words = settings["Service"]["ExecStart"].split()
     assert float(words[words.index("--grace") + 1]) < float(settings["Service"]["TimeoutStopSec"])
+    made = settings["Service"]["ExecStartPre"].split()
+    assert settings["Service"]["ReadWritePaths"].removeprefix("-") == made[-1], "nothing makes the folder"
+    assert f"--owner={settings['Service']['User']}" in made
     if shutil.which("systemd-analyze"):
         judged("systemd-analyze", "verify", "--man=no", file)
 
@@ -53,6 +58,15 @@ def test_kubernetes_takes_the_cron_job_and_its_container_runs_a_job_of_the_examp
     (container,) = pod["containers"]
     assert container["args"] == COMMAND
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_ecs_takes_the_task() -> None:
+    task = json.loads(shown("json", "FARGATE"))
+    model = botocore.session.get_session().get_service_model("ecs")
+    shape = model.operation_model("RegisterTaskDefinition").input_shape
+    assert ParamValidator().validate(task, shape).generate_report() == ""
+    spoilt = ParamValidator().validate({**task, "cpus": "512"}, shape)
+    assert "cpus" in spoilt.generate_report(), "unknown names are told"
 
 
 def test_the_other_schedulers_run_the_same() -> None:

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PLANTED = "planted-c3f1d60e7a5b4f0aa1b2"
-PLACES = (".env.planted", "packages/dativo-cli/.env.planted", "packages/dativo-cli/src/dativo_cli/.env.planted")
+PLACES = (
+    ".env.planted",
+    "secrets/planted/.env",
+    "secrets/planted/key",
+    "packages/dativo-cli/.env.planted",
+    "packages/dativo-cli/src/dativo_cli/.env.planted",
+)
 VARIABLE = "DATIVO_SECRET__GLOBAL__PLANTED"
 
 
@@ -18,6 +24,7 @@ def planted_secrets(repository: Path) -> Generator[None]:
     files = [repository / place for place in PLACES]
     try:
         for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"password={PLANTED}\n")
         os.environ[VARIABLE] = PLANTED
         yield
@@ -25,3 +32,6 @@ def planted_secrets(repository: Path) -> Generator[None]:
         os.environ.pop(VARIABLE, None)
         for file in files:
             file.unlink(missing_ok=True)
+        for folder in (repository / "secrets" / "planted", repository / "secrets"):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

@@ -7,6 +7,7 @@ import mmap
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tools.image.sizes import parts
 
 OURS = {"dativo-cli", "dativo-config", "dativo-dagster", "dativo-engine"}
 MOST_BYTES = 500_000_000
+MOST_BYTES_OF_OURS = 10_000_000
 LIBRARIES = (
     "pyarrow.parquet pyarrow.csv pyarrow.json pyarrow.fs pyarrow.dataset pyarrow.compute pyarrow.acero duckdb numpy "
     "uvloop zstandard pyroaring pyiceberg_core psycopg psycopg2 cryptography.fernet grpc dagster dagster_webserver "
@@ -30,7 +32,8 @@ TOOLS = {"uv", "uvx", "gcc", "cc", "ld", "strip"}
 INSTALLED = """
 import json, sysconfig
 from importlib.metadata import distributions
-print(json.dumps([item.metadata["Name"] for item in distributions(path=[sysconfig.get_path("purelib")])]))
+found = distributions(path=[sysconfig.get_path("purelib")])
+print(json.dumps([(item.metadata["Name"], item.version) for item in found]))
 """
 
 
@@ -48,6 +51,11 @@ def python(engine: Engine, image: str, program: str) -> str:
 
 def canonical(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
+
+
+def of_others(packages: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Packages with their versions, without our own; one that is there twice stands here twice."""
+    return sorted((name, version) for name, version in packages if name not in OURS)
 
 
 @pytest.fixture(scope="module")
@@ -74,21 +82,34 @@ def test_every_library_that_is_left_can_be_imported(engine: Engine, image: str) 
 
 
 def test_the_list_of_materials_is_what_is_installed(engine: Engine, image: str) -> None:
-    installed = {canonical(name) for name in json.loads(python(engine, image, INSTALLED))}
     told = json.loads(python(engine, image, "print(open('/opt/dativo/sbom.cdx.json').read())"))
-    listed = {canonical(component["name"]) for component in told["components"]}
-    assert installed >= OURS
-    assert installed - OURS == listed - OURS
+    listed = [(canonical(item["name"]), item.get("version")) for item in told["components"]]
+    installed = [(canonical(name), version) for name, version in json.loads(python(engine, image, INSTALLED))]
+    assert {name for name, _ in installed} >= OURS
+    assert of_others(listed) == of_others(installed)
 
 
 def test_the_part_that_brings_a_package_is_known_of_each(engine: Engine, image: str) -> None:
-    installed = {canonical(name) for name in json.loads(python(engine, image, INSTALLED))}
+    installed = {canonical(name) for name, _ in json.loads(python(engine, image, INSTALLED))}
     assert {package for part in parts(engine, image) for package in part.packages} == installed
 
 
 def test_it_adds_at_most_500_mb_to_its_base(engine: Engine, image: str) -> None:
     added = engine.size(image) - engine.size(base_image(engine))
     assert added <= MOST_BYTES, f"{added / 1e6:.0f} MB"
+
+
+def test_what_a_change_of_our_code_makes_anew_is_a_small_layer_with_nothing_else_in_it(layers: list[Path]) -> None:
+    ours: list[Path] = []
+    for layer in layers:
+        with tarfile.open(layer) as archive:
+            files = [member.name for member in archive.getmembers() if not member.isdir()]
+        if any("/site-packages/dativo_" in name for name in files):
+            ours.append(layer)
+            others = [name for name in files if "dativo" not in name.removeprefix("./").removeprefix("opt/dativo/")]
+            assert [name for name in others if not name.endswith("/sbom.cdx.json")] == []
+    (layer,) = ours
+    assert layer.stat().st_size < MOST_BYTES_OF_OURS
 
 
 def test_no_layer_holds_a_cache_a_compiler_or_a_file_of_the_project(layers: list[Path]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 
 from tests.image.container import READ_ONLY, Project, events
+from tests.orchestrated.signals import handles_sigterm
 
 JOB = "/app/jobs/demo/weather_to_iceberg.yaml"
 RUN = ("run", "--config", JOB, "--mode", "self_hosted")
@@ -58,6 +60,29 @@ def test_it_runs_locked_up_and_as_any_user_of_group_0(project: Project) -> None:
     project.engine.must(["chmod", "-R", "g+rwX", str(project.root / "state"), str(project.root / "secrets")])
     done = project.run(*RUN, options=(*LOCKED_UP, "--user=1234567:0"))
     assert done.exit_code == 0, done.stderr
+
+
+def test_the_service_runs_locked_up_too(project: Project) -> None:
+    service = project.start("start", "orchestrated", options=LOCKED_UP)
+    deadline = time.monotonic() + 180
+    while "orchestrator_ready" not in (log := project.logs(service)):
+        assert time.monotonic() < deadline, log[-4000:]
+        assert "orchestrator_stopped" not in log, log[-4000:]
+        time.sleep(1)
+    project.engine.must(["podman", "stop", service])
+    ended = project.engine.must(["podman", "inspect", "--format={{.State.ExitCode}} {{.State.OOMKilled}}", service])
+    assert ended.split() == ["0", "false"]
+
+
+def test_a_service_that_is_stopped_while_it_begins_ends_at_once_with_0(project: Project) -> None:
+    service = project.start("start", "orchestrated")
+    process = int(project.engine.must(["podman", "inspect", "--format={{.State.Pid}}", service]))
+    while not handles_sigterm(process):
+        time.sleep(0.01)
+    began = time.monotonic()
+    project.engine.must(["podman", "stop", service])
+    assert time.monotonic() - began < 8, "it was killed after ten seconds"
+    assert project.engine.must(["podman", "inspect", "--format={{.State.ExitCode}}", service]).strip() == "0"
 
 
 @pytest.mark.parametrize("command", [RUN, ("start", "orchestrated")], ids=["run", "start"])

@@ -9,18 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.orchestrated.signals import handles_sigterm
 from tests.orchestrated.tenants import DATIVO, Tenants, events_of, schedule
 from tools.services.ports import free_ports
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("orchestrated")]
-
-
-def handles_sigterm(pid: int) -> bool:
-    """Whether the process has a handler of its own, without which process 1 would not get the signal."""
-    (caught,) = (
-        line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
-    )
-    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.4, 0.8, 1.5, 2.5, 4.0])
