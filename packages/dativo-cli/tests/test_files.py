@@ -65,6 +65,21 @@ def test_commands_find_the_project_from_a_folder_below(project: Project, monkeyp
     assert project.dativo("explain").code == 0
 
 
+def test_one_problem_is_told_once_with_its_line_and_the_cause_last(project: Project) -> None:
+    project.edit(JOB, "append", "apend")
+    told = project.dativo("explain", "--config", JOB).err
+    assert told.count("did you mean 'append'?") == 1
+    assert told.splitlines()[-1].startswith(f"error: {JOB}:12:9")
+    assert "^" in told
+
+
+def test_of_several_problems_each_is_shown_and_the_first_is_the_cause(project: Project) -> None:
+    project.edit(JOB, "append", "apend")
+    project.edit(JOB, "tenant_id: demo", "tenant_id: demo\nnmae: x")
+    told = project.dativo("explain", "--config", JOB).err
+    assert told.splitlines()[-1].endswith("(and 1 more)")
+
+
 def test_explain_says_what_a_run_would_do_and_why(project: Project) -> None:
     shown = project.dativo("explain", "--config", JOB).out
     for told in (

@@ -96,6 +96,24 @@ def test_what_is_wrong_is_told_at_its_place(text: str | bytes, line: int, column
     assert (found.position.line, found.position.column) == (line, column)
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column", "says"),
+    [
+        ("name: x\ncron: */5 * * * *\n", 2, 7, "no value can begin with `*`; put it in quotes"),
+        ("files: [{path: *.csv}]\n", 1, 16, "no value can begin with `*`; put it in quotes"),
+        ("path: *orders\n", 1, 7, "put it in quotes, if it is text"),
+        ("a:\n  b: 1\n\tc: 2\n", 3, 1, "a tab can't indent YAML; use spaces"),
+        ("a: 1\n  \tb: 2\n", 2, 3, "a tab can't indent YAML; use spaces"),
+        ("a: |\n\tfoo\n", 2, 1, "a tab can't indent YAML; use spaces"),
+    ],
+)
+def test_what_is_easily_forgotten_is_told_with_its_mend(text: str, line: int, column: int, says: str):
+    found = problem(text)
+
+    assert f"{found.message}; {found.hint}".endswith(says)
+    assert (found.position.line, found.position.column) == (line, column)
+
+
 def test_an_alias_bomb_is_refused_before_it_goes_off():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]

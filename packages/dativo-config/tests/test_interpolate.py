@@ -168,4 +168,4 @@ def test_a_vendors_variable_fills_the_credentials_of_a_projects_only_tenant(proj
 
     assert alone.jobs[0].credentials is not None
     assert alone.jobs[0].credentials.model_dump()["api_key"].get_secret_value() == "from the variable"
-    assert told(among_others) == ["customers.yaml:3: is required and missing; "]
+    assert told(among_others) == ['customers.yaml:3: is required and missing; write api_key: "${secret:NAME}"']

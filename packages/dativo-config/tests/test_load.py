@@ -131,7 +131,8 @@ CROSS_CHECKS = [
     (ORDERS, "strategy: file_modified_time", "strategy: events", 8, "expected 'file_modified_time'"),
     (ORDERS, "time\n", "time\n    cursor_field: created_at\n", 9, "compares no field"),
     (ORDERS, "time\n", "time\n    state_path: x.json\n", 9, "state is kept in the table"),
-    (ORDERS, "time\n", "time\n    lookback_days: 3\n", 9, "a second time"),
+    (ORDERS, "time\n", "time\n    lookback_days: 3\n", 9, "has no time to look back from; remove it"),
+    (API, "updated_at\n", "updated_at\n    lookback_days: 3\n", 8, "a second time"),
     (ORDERS, "  incremental:\n    strategy: file_modified_time\n", "", 13, "add source.incremental"),
     (ORDERS, "mode: append", "mode: replace", 15, "only what is new"),
     (API, "mode: append", "mode: merge", 12, "merge needs a primary key"),
@@ -156,6 +157,7 @@ CROSS_CHECKS = [
     (ORDERS, "mode: append", 'mode: append\n  properties: {owner: "x ${secret:pw}"}', 16, "target.connection only"),
     (ORDERS, "mode: append", "mode: append\n  warehouse: /srv/other", 16, "tenant's state folder only"),
     (ORDERS, "mode: append", "mode: append\n  deletes: soft(gone)", 16, "boolean or timestamp"),
+    (ORDERS, "mode: append", "mode: append\n  deletes: soft(email)", 16, "it is string; there is 'created_at'"),
     (ORDERS, "mode: append", "mode: append\n  sort_order: [created desc]", 16, "did you mean 'created_at'?"),
     (ORDERS, "day(created_at)", "day(creatd_at)", 16, "did you mean 'created_at'?"),
     (ORDERS, "day(created_at)", "day(email)", 16, "day needs a column of type date"),
@@ -171,6 +173,7 @@ CROSS_CHECKS = [
     (API, "objects: [customers]", "objects: [customers, customers]", 4, "stands twice"),
     (API, "objects: [customers]", "objects: []", 4, "needs source.objects"),
     (API, "api_key:", "apikey:", 9, "did you mean 'api_key'?"),
+    (API, '    api_key: "${secret:shop_key}"\n', "    {}\n", 8, 'missing; write api_key: "${secret:NAME}"'),
     (API, "connectors/shop.yaml", "connectors/stop.yaml", 2, "did you mean 'shop.yaml'?"),
 ]  # fmt: skip
 
@@ -553,3 +556,8 @@ def test_retries_are_set_for_all_jobs_in_one_place(project: ProjectFolder):
     project.change(RUNNER, "    type: dagster", "    type: dagster\n    retry_config: {max_retries: 9}")
     with pytest.raises(ConfigError, match=r"orchestrator\.retry_config: stands under runner too"):
         load_runner(project.root / RUNNER, settings=project.settings())
+
+
+def test_one_mistake_is_told_once(project: ProjectFolder):
+    project.change(ORDERS, "time\n", "time\n    lookback_days: 3\n")
+    assert len(project.examine().problems) == 1

@@ -125,11 +125,13 @@ class Screen:
         self._write(mask(text) if mask is not None else text, "", sys.stderr)
 
     def problems(self, error: ConfigError) -> None:
-        """Every problem with its line and a caret; the last line is the first problem again, as the cause."""
+        """Every problem with its line and a caret; the last line is the first again, as the cause. One is told once."""
         from dativo_config.problems import render
 
-        for problem in error.problems:
-            self._write(render(problem), "", sys.stderr)
+        shown = [render(problem) for problem in error.problems]
+        for text in [shown[0].partition("\n")[2]] if len(shown) == 1 else shown:
+            if text:
+                self._write(text, "", sys.stderr)
         self.error(cause(error))
 
     def console(self, stream: TextIO) -> Console:

@@ -116,7 +116,8 @@ class _Composer:
         if event.anchor in self._open_anchors:
             raise DocumentError(path, _start(event), f"the alias `*{event.anchor}` stands inside its own value")
         if event.anchor not in self._anchors:
-            raise DocumentError(path, _start(event), f"no anchor `&{event.anchor}` stands before this alias")
+            message = f"no anchor `&{event.anchor}` stands before this alias"
+            raise DocumentError(path, _start(event), message, "put it in quotes, if it is text")
         return self._anchors[event.anchor]
 
     def _scalar(self, event: yaml.ScalarEvent, path: ValuePath) -> Node:

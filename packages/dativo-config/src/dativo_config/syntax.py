@@ -12,8 +12,9 @@ import yaml
 from dativo_config.nodes import Place
 
 # What YAML allows in a stream (https://yaml.org/spec/1.2.2/#51-character-set); all else is invisible or not text.
-_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # of YAML: str.splitlines knows more
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Of YAML: str.splitlines knows more.
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 # The parser's phrase -> what is wrong, how to mend it. The first that is found counts.
 _PHRASES: tuple[tuple[str, str, str], ...] = (
@@ -38,6 +39,7 @@ _PHRASES: tuple[tuple[str, str, str], ...] = (
     ("undefined tag handle", "tags are not allowed", "write the plain value"),
     ("unknown directive name", "an unknown `%` line", "remove it, or quote the text"),
 )
+_TAB = ("a tab can't indent YAML", "use spaces")
 
 
 def control_character(text: str) -> tuple[Place, str] | None:
@@ -65,8 +67,14 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str, str]:
     line = lines[noticed[0] - 1] if noticed[0] <= len(lines) else ""
     if quoted := _quote_closed_late(text, noticed):
         return quoted, f"the quoted text runs on to a quote on line {noticed[0]}", "close the quote"
-    if "cannot start any token" in problem:
-        return noticed, *_no_token(line, noticed[1])
+    indent = line[: len(line) - len(line.lstrip())]
+    if "\t" in indent:
+        return (noticed[0], indent.index("\t") + 1), *_TAB
+    # Of what is taken for an alias, `*/5`, the parser sees the fault behind the star.
+    behind = int("expected alphabetic or numeric character" in problem)
+    if behind or "cannot start any token" in problem:
+        place = noticed[0], noticed[1] - behind
+        return place, *_no_token(line, place[1])
     if "mapping values" in problem and _lacks_colon_above(lines, noticed[0]):
         return (noticed[0] - 1, 1), "a line without `:` among `key: value` lines", "write `key: value`"
     if line[noticed[1] - 2 : noticed[1]] == "${":
@@ -78,7 +86,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str, str]:
 def _no_token(line: str, column: int) -> tuple[str, str]:
     character = line[column - 1 : column]
     if character == "\t":
-        return "a tab can't indent YAML", "use spaces"
+        return _TAB
     return f"no value can begin with `{character}`", "put it in quotes"
 
 

@@ -56,9 +56,9 @@ def _in_another_cloud(value: JsonValue) -> bool:
 _SOURCES = _one_of("postgres", "mysql", "google_sheets", "google_drive_csv", "markdown_kv")
 _TARGETS = _one_of("parquet", "s3", "minio", "azure", "gcs", "local", "markdown_kv")
 _LATER = _one_of("glue", "aws_glue", "hive")
-_STORE = f"this kind of store is {NOT_AVAILABLE}"
 _LOAD_FILES = "load csv, jsonl or parquet files"
 _NATIVE = "leave it out; sources are read by dativo itself"
+_WRITTEN = "leave it out; tables are written by dativo itself"
 _WRITE_ICEBERG = "target_connector: iceberg"
 _CATALOGS = "write nessie, rest or sql, with s3 as store, or nothing for the embedded catalogue"
 _DATABASES = f"it belongs to databases; {_LOAD_FILES}"
@@ -75,8 +75,8 @@ _ROWS: Sequence[_Row] = (
     _Row("job", "source.sheets", f"it belongs to Google Sheets; {_LOAD_FILES}", _any),
     _Row("job", "source.files.*.file_id", "it belongs to Google Drive; write a `path`", _any),
     _Row("job", "source.files.*.id", "it belongs to Google Drive; write a `path`", _any),
-    _Row("job", "target.engine.type", _NATIVE, _other_than("native"), f"the engine {{}} is {NOT_AVAILABLE}"),
-    _Row("job", "target.engine.options", _NATIVE, bool, f"options of engines are {NOT_AVAILABLE}"),
+    _Row("job", "target.engine.type", _WRITTEN, _other_than("native"), f"the engine {{}} is {NOT_AVAILABLE}"),
+    _Row("job", "target.engine.options", _WRITTEN, bool, f"options of engines are {NOT_AVAILABLE}"),
     _Row("job", "target.custom_writer", _WRITE_ICEBERG, _any),
     _Row("job", "target.markdown_kv_storage", _WRITE_ICEBERG, _any),
     _Row("job", "catalog", "leave it out; nothing is pushed to a metadata catalogue", _any),
@@ -109,7 +109,7 @@ _ROWS: Sequence[_Row] = (
         "job",
         "target.catalog",
         _CATALOGS,
-        _one_of("glue", "aws_glue", "hive"),
+        _LATER,
         f"the catalogue {{}} is {NOT_AVAILABLE}",
     ),
     _Row(

@@ -130,7 +130,9 @@ class Block(Generic[_Model]):
         file, at = self._home(path)
         document, full = file.document, (*at, *path)
         if errors[0]["type"] == "missing":
-            return document.problem(full, "is required and missing")
+            secret = full[:2] == ("source", "credentials")
+            hint = f'write {full[-1]}: "${{secret:NAME}}"' if secret else ""
+            return document.problem(full, "is required and missing", hint=hint)
         if errors[0]["type"] == "extra_forbidden":
             key = str(path[-1])
             hint = closest(key, keys_at(self.model, path[:-1]))

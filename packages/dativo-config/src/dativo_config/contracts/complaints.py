@@ -98,6 +98,8 @@ def _explain(  # noqa: PLR0911 - one line for each keyword
             return [_wrong_kind(path, kind["types"], instance)]
         case "enum":
             return [_no_choice(path, kind["options"], instance)]
+        case "const":
+            return [_no_choice(path, [kind["expected_value"]], instance)]
         case "pattern":
             form = _at(schema, error.schema_path[:-1]).get("x-form", f"text like {kind['pattern']}")
             return [Complaint(path, f"expected {form}, found {show(instance)}")]

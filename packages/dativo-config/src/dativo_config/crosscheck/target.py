@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dativo_config.draft import Draft
 from dativo_config.modes import choose_mode, primary_key
 from dativo_config.nodes import ValuePath
-from dativo_config.problems import Problem, closest
+from dativo_config.problems import Problem, closest, one_of
 from dativo_config.streams import DraftStream
 from dativo_config.transforms import Transform, TransformError, clash, parse_sort_term, parse_transform
 
 _MODE = ("target", "mode")
 _Term = tuple[Transform | TransformError, str]
+# What a column that marks deleted rows may be.
+_MARKS = {"boolean", "timestamp", "timestamptz"}
 _SOFT = re.compile(r"soft\((?P<column>.+)\)")
 
 
@@ -56,7 +58,8 @@ def _append(draft: Draft) -> Iterator[Problem]:
     if draft.incremental and draft.spec and draft.incremental.strategy in draft.spec.revising_strategies:
         message = f"append can't apply the changes and deletions that the strategy '{draft.incremental.strategy}' reads"
         yield draft.problem(_MODE, message, hint="use merge")
-    if draft.incremental and draft.incremental.lookback_days:
+    looks_back = draft.incremental and draft.spec and draft.incremental.strategy in draft.spec.cursor_field
+    if draft.incremental and draft.incremental.lookback_days and looks_back:
         at = ("source", "incremental", "lookback_days")
         message = "with append, reading the last days again would add their rows a second time"
         yield draft.problem(at, message, hint="remove it, or use merge")
@@ -115,13 +118,11 @@ def _deletes(draft: Draft) -> Iterator[Problem]:
     soft = _SOFT.fullmatch(draft.job.target.deletes)
     for stream in draft.streams if soft else ():
         column = stream.schema.property(soft["column"]) if stream.schema and soft else None
-        if (
-            soft
-            and stream.schema
-            and (column is None or column.physical_type.name not in {"boolean", "timestamp", "timestamptz"})
-        ):
+        if soft and stream.schema and (column is None or column.physical_type.name not in _MARKS):
             message = (
                 f"'{soft['column']}' must be a boolean or timestamp column of '{stream.schema.name}' in the contract"
             )
-            hint = closest(soft["column"], [item.column for item in stream.schema.properties])
+            fitting = [item.column for item in stream.schema.properties if item.physical_type.name in _MARKS]
+            hint = f"it is {column.physical_type}; " if column else ""
+            hint += closest(soft["column"], fitting) or (f"there is {one_of(fitting)}" if fitting else "add one")
             yield draft.problem(("target", "deletes"), message, hint=hint)
