@@ -18,11 +18,15 @@ from dativo_engine.connectors import specs
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from tools.config_contract import contract
+from tools.config_variables import variables
+
 PAGE = Path(__file__).parent.parent / "docs" / "CONFIG_REFERENCE.md"
 
 HEAD = """# Configuration reference
 
-Every field of every file. This page is made from the models that check the files, by `tools/config_reference.py`.
+Every field of every file. This page is made from the models that check the files, by
+`python -m tools.config_reference`.
 
 - Unknown keys are problems, never ignored. `dativo validate` tells every problem of every file at once.
 - `${VAR}` and `${VAR:-default}` work in the values of job, recipe and runner files, also where a number or a boolean
@@ -52,6 +56,8 @@ def reference() -> str:
     for title, model, refused in FILES:
         lines.append(f"## {title}\n")
         lines += sections(model, "", refused)
+    lines += contract()
+    lines += variables()
     for name, spec in sorted(specs().items()):
         if "source" in spec.roles:
             lines.append(f"## Connector: `{name}`\n")

@@ -17,22 +17,22 @@ CATALOGS: tuple[CatalogKind, ...] = ("nessie", "rest", "sql")
 STORES = ("s3", "minio")
 
 # Field -> the variables that may hold it, the first that is set wins.
-_S3_PLACE: _Variables = {
+S3_PLACE: _Variables = {
     "endpoint": ("S3_ENDPOINT",),
     "bucket": ("S3_BUCKET",),
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
 }
-_S3_KEYS: _Variables = {
+S3_KEYS: _Variables = {
     "access_key_id": ("AWS_ACCESS_KEY_ID",),
     "secret_access_key": ("AWS_SECRET_ACCESS_KEY",),
     "session_token": ("AWS_SESSION_TOKEN",),
 }
-_MINIO_PLACE: _Variables = {
+MINIO_PLACE: _Variables = {
     "endpoint": ("MINIO_ENDPOINT", "S3_ENDPOINT"),
     "bucket": ("MINIO_BUCKET", "S3_BUCKET"),
     "region": ("MINIO_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
 }
-_MINIO_KEYS: _Variables = {
+MINIO_KEYS: _Variables = {
     "access_key_id": ("MINIO_ACCESS_KEY", "MINIO_ROOT_USER"),
     "secret_access_key": ("MINIO_SECRET_KEY", "MINIO_ROOT_PASSWORD"),
 }
@@ -64,8 +64,8 @@ def complete(
         and any(environment.variables.get(name) for name in ("S3_ENDPOINT", "S3_BUCKET"))
     ):
         s3 = ObjectStore()
-    s3 = s3 and _with_keys(s3, _S3_PLACE, _S3_KEYS, environment)
-    minio = minio and _with_keys(minio, _MINIO_PLACE, _MINIO_KEYS, environment)
+    s3 = s3 and _with_keys(s3, S3_PLACE, S3_KEYS, environment)
+    minio = minio and _with_keys(minio, MINIO_PLACE, MINIO_KEYS, environment)
     completed = merged.model_copy(update={"nessie": nessie, "s3": s3, "minio": minio})
     return completed if any(getattr(completed, kind) is not None for kind in (*CATALOGS, *STORES)) else None
 

@@ -18,7 +18,7 @@ Bound: TypeAlias = "int | float | str | None"
 
 _NAMED_FORMATS = ("password", "byte", "binary", "email", "uuid", "uri", "hostname", "ipv4", "ipv6")
 
-_ALLOWED: Mapping[LogicalType, tuple[str, ...]] = {
+OPTIONS: Mapping[LogicalType, tuple[str, ...]] = {
     "string": ("minLength", "maxLength", "pattern", "format"),
     "binary": ("minLength", "maxLength", "format"),
     "boolean": (),
@@ -92,7 +92,7 @@ class _Reading:
 
     def _check_names(self) -> None:
         """The standard checks them only where there is a `logicalType`."""
-        allowed = _ALLOWED[self.logical]
+        allowed = OPTIONS[self.logical]
         for option in self.options:
             if option not in allowed:
                 takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
@@ -101,7 +101,7 @@ class _Reading:
     def _check_bounds(self) -> None:
         for option in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
             value = self.options.get(option)
-            if value is None or option not in _ALLOWED[self.logical]:
+            if value is None or option not in OPTIONS[self.logical]:
                 continue
             read, expected = _READ_BOUND.get(self.logical, (None, "a number"))
             if read is None:

@@ -25,14 +25,14 @@ _COMPARISONS: Mapping[str, Comparison] = {
     "mustBeBetween": "must_be_between",
     "mustNotBeBetween": "must_not_be_between",
 }
-_SEVERITIES: Mapping[str, Severity] = {
+SEVERITIES: Mapping[str, Severity] = {
     "error": "error",
     "critical": "error",
     "warning": "warning",
     "warn": "warning",
     "info": "info",
 }
-_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "nullValues": (),
     "missingValues": ("missingValues",),
     "invalidValues": ("validValues", "pattern"),
@@ -104,7 +104,7 @@ class _Reading:
     def _library(self) -> Rule | None:
         older = "metric" not in self.item
         if older and "rule" not in self.item:
-            self._refuse("", "a rule needs a `metric`", f"one of {', '.join(_ARGUMENTS)}; or type: sql with a query")
+            self._refuse("", "a rule needs a `metric`", f"one of {', '.join(ARGUMENTS)}; or type: sql with a query")
             return None
         metric = OLDER_METRICS[cast("str", self.item["rule"])] if older else cast("str", self.item["metric"])
         arguments = dict(cast("Item", self.item.get("arguments") or {}))
@@ -131,8 +131,8 @@ class _Reading:
     def _check_arguments(self, metric: str, arguments: Item) -> None:
         at = "validValues" if "arguments" not in self.item else "arguments"
         for name, value in arguments.items():
-            if name not in _ARGUMENTS[metric]:
-                takes = ", ".join(_ARGUMENTS[metric]) or "no arguments"
+            if name not in ARGUMENTS[metric]:
+                takes = ", ".join(ARGUMENTS[metric]) or "no arguments"
                 self.notes.add(
                     (*self.path, at, name), f"is no argument of {metric}", hint=f"it takes {takes}", key=True
                 )
@@ -201,6 +201,6 @@ class _Reading:
 
     def _severity(self) -> Severity:
         severity = cast("str", self.item.get("severity", "error"))
-        if severity.lower() not in _SEVERITIES:
-            self._refuse("severity", f"expected one of {', '.join(_SEVERITIES)}, found {show(severity)}")
-        return _SEVERITIES.get(severity.lower(), "error")
+        if severity.lower() not in SEVERITIES:
+            self._refuse("severity", f"expected one of {', '.join(SEVERITIES)}, found {show(severity)}")
+        return SEVERITIES.get(severity.lower(), "error")
