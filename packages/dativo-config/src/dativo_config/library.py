@@ -18,8 +18,8 @@ from dativo_config.interpolate import Environment, Interpolated, interpolate
 from dativo_config.models.connector import ConnectorSpec, Recipe
 from dativo_config.models.contract import Contract
 from dativo_config.models.runner import Runner, RunnerFile
-from dativo_config.stamps import Stamp, stamp
 from dativo_config.project import Project, is_there
+from dativo_config.stamps import Stamp, stamp
 from dativo_config.unavailable import unavailable
 from dativo_config.validate import Block
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -155,6 +156,17 @@ def test_a_moved_key_stops_the_run_before_any_row_and_the_rows_stay(tmp_path: Pa
     with pytest.raises(FatalError, match=r"acme.orders: .*primary key is k in the contract and id in the table"):
         add(moved, "r2", [{"id": 9, "k": 7}], 2)
     assert read(job) == rows
+
+
+def test_a_run_that_replaces_all_rows_may_bring_another_key_or_none(tmp_path: Path):
+    add(job_with(tmp_path, ID, K, mode="merge", key=("id",)), "r1", [{"id": 1, "k": 7}, {"id": 2, "k": 7}], 1)
+    for number, key in enumerate([("k",), ()], 2):
+        job = job_with(tmp_path, ID, K, mode="replace", key=key)
+        add(job, f"r{number}", [{"id": number, "k": number}], number)
+        table = stored(job)
+        assert table.schema().identifier_field_names() == set(key)
+        assert json.loads(table.properties.get(PRIMARY_KEY, "[]")) == [2][: len(key)]
+        assert read(job) == [{"id": number, "k": number}]
 
 
 def test_a_key_that_nobody_named_is_the_one_of_the_first_contract_from_then_on(tmp_path: Path):

@@ -56,6 +56,7 @@ def evolve(
     key: Collection[str],
     stored_key: Collection[int],
     mode: Mode,
+    replaces: bool = False,
 ) -> Evolution:
     """The schema that takes `current` to what the contract wants.
 
@@ -65,13 +66,14 @@ def evolve(
         key: the contract's primary key.
         stored_key: the field ids of the key by which stored rows are unique; empty: nobody said.
         mode: `strict` takes nothing but new descriptions.
+        replaces: no stored row stays, so that another key may hold for those that come.
 
     Raises:
         FatalError: a change that stored rows do not allow, or that the mode does not take; names the columns.
     """
     step = _Step(last_column_id, known)
     fields = step.struct(wanted.fields, current.fields, path="")
-    step.check_key(key, fields, current, stored_key)
+    step.check_key(key, fields, current, stored_key, replaces=replaces)
     if step.refused or (step.changes and mode == "strict"):
         found = step.refused or step.changes
         remedy = (
@@ -83,7 +85,8 @@ def evolve(
         raise FatalError(message)
     # Iceberg wants identifier fields to be required. A part of the key would say that rows are unique by that part.
     required = {item.field_id for item in fields if item.required}
-    identifiers = current.identifier_field_ids if required.issuperset(current.identifier_field_ids) else []
+    keys = [item.field_id for item in fields if item.name in key] if replaces else current.identifier_field_ids
+    identifiers = keys if required.issuperset(keys) else []
     schema = Schema(*fields, schema_id=current.schema_id, identifier_field_ids=identifiers)
     return Evolution(schema, step.last_column_id, (*step.changes, *step.described))
 
@@ -123,7 +126,13 @@ class _Step:
         return tuple(fields)
 
     def check_key(
-        self, key: Collection[str], fields: Collection[NestedField], current: Schema, stored: Collection[int]
+        self,
+        key: Collection[str],
+        fields: Collection[NestedField],
+        current: Schema,
+        stored: Collection[int],
+        *,
+        replaces: bool,
     ) -> None:
         """That rows are told apart as those that were there: any other key might hold for many of them."""
         if not stored or {item.field_id for item in fields if item.name in key} == set(stored):
@@ -134,7 +143,8 @@ class _Step:
             name if new.get(number, name) == name else f"{new[number]} (so far {name})" for number, name in old.items()
         )
         now = f"is {', '.join(key)} in the contract" if key else "is missing in the contract"
-        self.refused.append(f"the primary key {now} and {', '.join(was)} in the table")
+        found = self.changes if replaces else self.refused
+        found.append(f"the primary key {now} and {', '.join(was)} in the table")
 
     def _new(self, item: NestedField, place: str) -> NestedField:
         if item.required:

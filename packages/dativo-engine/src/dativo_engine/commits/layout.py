@@ -53,6 +53,7 @@ class Wanted:
         column_ids: the contract's ids of columns, by which renamed ones are recognised.
         noted_under: the property that tells which others the job set; empty where it sets none.
         key: the contract's primary key.
+        replaces: the run's rows take the place of all that are stored.
     """
 
     schema: Schema
@@ -63,6 +64,7 @@ class Wanted:
     column_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     noted_under: str = ""
     key: tuple[str, ...] = ()
+    replaces: bool = False
 
     def creation(self) -> TableMetadata:
         """The table as it will be created, with its first snapshot.
@@ -102,6 +104,8 @@ class Wanted:
     def changed_properties(self, stored: Mapping[str, str], schema: Schema) -> tuple[dict[str, str], list[str]]:
         """What is to be set in a table that has these, and what is to go."""
         gone = dropped(stored, self.noted_under, self.properties)
+        if not self.key and PRIMARY_KEY in stored:
+            gone |= {PRIMARY_KEY}
         defaults = {name: text for name, text in DEFAULT_PROPERTIES.items() if name in gone}
         due = {**defaults, **self.all_properties(schema)}
         changed = {name: text for name, text in due.items() if stored.get(name) != text}
@@ -141,6 +145,7 @@ def wanted(job: ResolvedJob, stream: ResolvedStream) -> Wanted:
         column_ids=column_ids(stream.schema),
         noted_under=job.tenant.settings_property(job.name),
         key=stream.schema.primary_key,
+        replaces=job.target.mode == "replace",
     )
 
 
@@ -163,6 +168,7 @@ def next_step(name: TableName, base: TableMetadata, want: Wanted, mode: Mode) ->
             known=_known(base, want.column_ids),
             key=want.key,
             stored_key=_stored_key(base),
+            replaces=want.replaces,
             mode=mode,
         )
     except FatalError as error:
