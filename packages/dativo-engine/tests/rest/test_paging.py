@@ -7,7 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from dativo_engine.errors import AuthenticationError, MalformedAnswerError, RetryableError, ServerError
+from dativo_engine.errors import (
+    AuthenticationError,
+    DativoError,
+    GoneError,
+    MalformedAnswerError,
+    RetryableError,
+    ServerError,
+)
 from dativo_engine.rest import (
     ByCursor,
     ByLastId,
@@ -214,8 +221,30 @@ def test_a_list_that_gives_fewer_records_than_it_told_of_is_read_again_later(
             del ids[3]  # what stood behind it moves into pages that were read
 
     server = serve(windowed(list(range(40)), changing=delete))
-    with pytest.raises(RetryableError, match=r"told of 40 records, and 39 came: .* run it again"):
+    with pytest.raises(RetryableError, match=r"told of 40 records, and then of 39: .* run it again"):
         read_all(client(server), paginator, width=width)
+
+
+@pytest.mark.parametrize("told", [41, 60])
+def test_a_total_that_no_page_keeps_is_an_error(serve: Serve, client: MakeClient, told: int) -> None:
+    def answering(asked: Asked) -> Reply:
+        number = int(asked.params["page"])
+        rows = [{"id": it} for it in range(40)][number * 10 - 10 : number * 10]
+        return Reply({"data": rows, "total": told})
+
+    with pytest.raises(RetryableError, match=f"told of {told} records, and 40 came"):
+        read_all(client(serve(answering)), ByPage(size_param="limit", size=10, total_path="total"))
+
+
+@pytest.mark.parametrize(("totals", "error"), [((3, 2), RetryableError), ((2, 3), GoneError)])
+def test_a_page_that_is_not_there_is_no_failure_of_a_list_that_became_shorter(
+    serve: Serve, client: MakeClient, totals: tuple[int, int], error: type[DativoError]
+) -> None:
+    answers = [Reply({"data": [{"id": number}], "total": total}) for number, total in enumerate(totals)]
+    upcoming = iter(answers)
+    server = serve(lambda asked: next(upcoming, Reply({"detail": "Invalid page."}, 404)))
+    with pytest.raises(error):
+        read_all(client(server), ByPage(total_path="total"))
 
 
 @pytest.mark.parametrize("width", [1, 4])

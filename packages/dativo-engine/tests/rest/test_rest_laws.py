@@ -245,7 +245,8 @@ def make_project(root: Path, url: str, *, page_size: int, mode: str) -> Resolved
     """A job that keeps a table of the records."""
     job = root / "jobs" / "acme" / "items.yaml"
     for file, text in (
-        (root / "assets" / "items.yaml", CONTRACT),
+        # What is appended may come again, changed: then no column tells it apart.
+        (root / "assets" / "items.yaml", CONTRACT.replace(", primaryKey: true", "") if mode == "append" else CONTRACT),
         (job, JOB.format(url=url, page_size=page_size, mode=mode)),
     ):
         file.parent.mkdir(parents=True)

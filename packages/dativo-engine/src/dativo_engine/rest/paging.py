@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from dativo_engine.errors import DativoError, MalformedAnswerError, RetryableError
+from dativo_engine.errors import DativoError, GoneError, MalformedAnswerError, RetryableError
 from dativo_engine.rest.exchange import Answer, Request
 from dativo_engine.rest.paginators import Extent, Foreseeing, Paginator
 from dativo_engine.rest.records import Page
@@ -81,7 +81,13 @@ def following_pages(
                 yield walk.took(upcoming, next(answers))
     while (upcoming := walk.following()) is not None:
         walk.check(upcoming)
-        yield walk.took(upcoming, client.fetch(upcoming, read=read))
+        try:
+            following = client.fetch(upcoming, read=read)
+        except GoneError:
+            if not walk.may_be_over:
+                raise
+            break
+        yield walk.took(upcoming, following)
     walk.end()
 
 
@@ -122,16 +128,22 @@ class _Walk:
         self._steps, self._stride = 0, 1
         self._empty = 0
         self._records, self._pages = len(page.records), 1
-        self._told = self._longest = self._extent(page)
+        # Pages that are asked for at the same time may tell of older states than those before them; the first does not.
+        self._first = self._told = self._least = self._most = self._extent(page)
 
     def following(self) -> Request | None:
         """The request for the next page; None: there is none."""
-        told = self._told
+        return None if self._has_all_of(self._most) else self._paginator.following(self._last, self._page)
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether the page before was the last by what it told itself."""
+        return self._has_all_of(self._told)
+
+    def _has_all_of(self, told: Extent) -> bool:
         if told.pages is not None:
-            is_whole = self._pages >= told.pages
-        else:
-            is_whole = told.records is not None and self._records >= told.records
-        return None if is_whole else self._paginator.following(self._last, self._page)
+            return self._pages >= told.pages
+        return told.records is not None and self._records >= told.records
 
     def check(self, request: Request) -> None:
         """Raise where a request leads back."""
@@ -160,31 +172,38 @@ class _Walk:
         self._last, self._page = request, page
         self._records += len(page.records)
         self._pages += 1
-        told, most = self._extent(page), self._longest
+        told = self._extent(page)
         self._told = told
-        self._longest = Extent(_greater(most.records, told.records), _greater(most.pages, told.pages))
+        self._least, self._most = _each(min, self._least, told), _each(max, self._most, told)
         return page
 
     def end(self) -> None:
-        """Raise where fewer records or pages came than were told of: some moved while the list was read."""
-        for came, told, what in (
-            (self._records, self._longest.records, "records"),
-            (self._pages, self._longest.pages, "pages"),
+        """Raise where records or pages were taken away, or fewer came than were told of: some have moved meanwhile."""
+        for what, came, first, least, most in (
+            ("records", self._records, self._first.records, self._least.records, self._most.records),
+            ("pages", self._pages, self._first.pages, self._least.pages, self._most.pages),
         ):
-            if told is not None and came < told:
-                message = (
-                    f"{self._page.answer.asked}: the API told of {told:,} {what}, and {came:,} came: the list changed "
-                    "while it was read; run it again. If that number is an estimate, leave its path out of the "
-                    "paginator"
-                )
-                raise RetryableError(message)
+            if first is None or least is None or most is None or (least >= first and came >= most):
+                continue
+            message = (
+                f"{self._page.answer.asked}: the API told of {most:,} {what}, "
+                + (f"and then of {least:,}" if least < first else f"and {came:,} came")
+                + ": the list changed while it was read; run it again. If that number is an estimate, leave its path "
+                "out of the paginator"
+            )
+            raise RetryableError(message)
 
     def _extent(self, page: Page) -> Extent:
         return self._paginator.extent(page) if isinstance(self._paginator, Foreseeing) else Extent()
 
 
-def _greater(one: int | None, other: int | None) -> int | None:
-    return max((it for it in (one, other) if it is not None), default=None)
+def _each(choose: Callable[[int, int], int], one: Extent, other: Extent) -> Extent:
+    """The lesser or the greater of what two pages tell."""
+    records, pages_ = (
+        None if left is None or right is None else choose(left, right)
+        for left, right in ((one.records, other.records), (one.pages, other.pages))
+    )
+    return Extent(records, pages_)
 
 
 def _same(one: Request, other: Request) -> bool:
