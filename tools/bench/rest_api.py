@@ -155,7 +155,7 @@ class Bench:
         """The source alone: batches of the contract's types, let go."""
         job = self._job(JOB.format(url=url))
         command = [sys.executable, "-m", "tools.bench.rest_read", str(self.work), job]
-        taken = measure(command, folder=REPOSITORY, environment=_bounded())
+        taken = measure(command, folder=self.work, environment={**_bounded(), "PYTHONPATH": str(REPOSITORY)})
         return complete(taken, int(taken.stdout), url)
 
     def _run(self, text: str, url: str) -> Measurement:
@@ -242,6 +242,10 @@ def judged(taken: Mapping[str, Taken], large: Mapping[int, Measurement], *, ceil
     answers.append(
         Answer(f"peak memory of {most:,} records / its limit", more.rss / parse_size(MEMORY_LIMIT), Limit("at most", 1))
     )
+    if "dativo, stripe" in taken:
+        merged = taken["dativo, stripe"]
+        question = f"peak memory of a first merge of {merged.sizes[1]:,} records / its limit"
+        answers.append(Answer(question, merged.many.rss / parse_size(MEMORY_LIMIT)))
     fastest = max((it.rate for name, it in taken.items() if name.startswith("dlt")), default=0)
     if fastest:
         answers.append(Answer("the double's own rate / dlt's", ceiling / fastest, Limit("at least", 2)))
@@ -267,11 +271,12 @@ def report(
         f"The API is a double that answers at once from prepared bytes, {ceiling:,.0f} records a second to a client "
         "that throws them away. CPU is the client's whole process tree's; per record: that of many records less that "
         f"of few. dativo (with `DATIVO_MEMORY_LIMIT={MEMORY_LIMIT}`) reads, checks every cell against the contract, "
-        "writes Iceberg and commits; `dativo, stripe` does so by the connector `stripe`, the others by `rest`; "
-        "`dativo, read` is the source alone, its batches let go. `dlt, load` writes Parquet files without checks; "
-        "`dlt, read` makes dlt's records and lets them go. Airbyte's source writes its records to stdout, for another "
-        "program to load. Memory grows until a row group is full and the keys of the rows, which are looked through for "
-        f"doubles, have their share of it: before {FULL:,} records. From there on it has to be flat."
+        "writes Iceberg and commits; `dativo, stripe` merges what the connector `stripe` reads, the others replace "
+        "what `rest` does; `dativo, read` is the source alone, its batches let go. `dlt, load` writes Parquet files "
+        "without checks; `dlt, read` makes dlt's records and lets them go. Airbyte's source writes its records to "
+        "stdout, for another program to load. Memory grows until a row group is full and the keys of the rows, which "
+        f"are looked through for doubles, have their share of it: before {FULL:,} records. From there on it has to be "
+        "flat."
     )
     lines = [
         f"# A web API: {records:,} customers of 22 fields, 100 a page",
