@@ -25,7 +25,7 @@ def api(stripe_mock: str) -> Generator[Api]:
 NEWER = frozenset({"app_installs", "tax_locations", "three_d_secure_authentications", "trial_offers"})
 
 
-@pytest.mark.parametrize("name", OBJECTS.keys() - NEWER)
+@pytest.mark.parametrize("name", [it for it in OBJECTS if it not in NEWER])
 def test_lists_and_feeds_take_what_they_are_asked(api: Api, name: str) -> None:
     stream = OBJECTS[name]
     bounds = {"created[gte]": "1790000000", "created[lte]": "1790000001"} if stream.by_created else {}
