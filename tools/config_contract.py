@@ -94,7 +94,7 @@ def contract() -> Iterator[str]:
     older = [name for name, today in OLDER_METRICS.items() if name != today]
     yield f"| `rule` | Its name in 3.0: {_listed(older)}, and those of today. |"
     yield "| `type` | `library` (default), `sql`, or `text`, which is for people only; `custom` is refused. |"
-    yield "| `query` | Of `sql`: it answers one value; `${object}` is the run's accepted rows, `${column}` its column. |"
+    yield "| `query` | Of `sql`: one value; `${object}` is the run's accepted rows, `${column}` the column. |"
     yield f"| {_listed(COMPARISONS)} | What the value must be; default: 0. |"
     yield "| `unit` | `rows` or `percent`. |"
     yield f"| `severity` | {_listed(SEVERITIES)}; a warning or an info fails nothing. |"

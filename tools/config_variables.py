@@ -57,4 +57,4 @@ def variables() -> Iterator[str]:
         alone = ALONE if all(place.startswith(ALONE) for place in places) else ""
         yield f"| `{name}` | {alone}{told} |"
     yield ""
-    yield "AWS's SDK reads more by itself (`AWS_PROFILE`, `AWS_ROLE_ARN`, ...) where no file and no variable has keys.\n"
+    yield "Where none of them holds a key, AWS's SDK looks for one itself: `AWS_PROFILE`, `AWS_ROLE_ARN`, a role.\n"

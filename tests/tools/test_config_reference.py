@@ -16,7 +16,7 @@ def test_the_committed_page_is_current() -> None:
 
 
 # Set by dativo for its own processes, by Python, or for tests only.
-NOT_FOR_PEOPLE = {"DATIVO_SERVICE_LOCK", "DATIVO_TEST_KILL_AT", "PYTHONDONTWRITEBYTECODE"}
+NOT_FOR_PEOPLE = {"DATIVO_HELD_FILES", "DATIVO_SERVICE_LOCK", "DATIVO_TEST_KILL_AT", "PYTHONDONTWRITEBYTECODE"}
 READ = re.compile(r"""(?:environ(?:ment)?(?:\.get\(|\[)|envvar=)"([A-Z][A-Z_]+)"|"(DATIVO_[A-Z_]+[A-Z])\"""")
 
 
