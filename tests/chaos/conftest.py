@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.moments import PHASES
+from tests.chaos.moments import PHASES, Phase, shares_missed
 from tests.chaos.scenes import SCENES
 from tests.chaos.stage import Stage
 
 KILLED = "killed"
 COUNTED = "counted"
+# How a kill that `choose` drew is noted. In the long form so many are done, by any number of processes.
+AT_RANDOM = "at random moments"
+KILLS = int(os.environ.get("DATIVO_KILLS", "0"))
 
 
 @pytest.fixture(scope="session")
@@ -33,16 +36,11 @@ def stage_of(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the tests noted with `record_property`: kills by scene and phase, and whatever else they counted."""
-    kills: Counter[tuple[str, str, str]] = Counter()
+    kills = _kills(terminalreporter)
     counts: Counter[str] = Counter()
-    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        for name, value in report.user_properties:
-            if name == KILLED:
-                way, scene, phase = str(value).split("|")
-                kills[way, scene, phase] += 1
-            elif name == COUNTED:
-                what, _, count = str(value).partition("|")
-                counts[what] += int(count)
+    for value in _notes(terminalreporter, COUNTED):
+        what, _, count = value.partition("|")
+        counts[what] += int(count)
     lines = [line for way in dict.fromkeys(way for way, _, _ in kills) for line in _histogram(way, kills)]
     lines += [f"- {what}: {count}" for what, count in sorted(counts.items())]
     if not lines:
@@ -52,6 +50,38 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if folder := os.environ.get("DATIVO_CHAOS_REPORTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / "chaos.md").write_text("\n".join(lines) + "\n")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The long form fails if its random kills, those of all processes together, fell where they prove little."""
+    reporter: pytest.TerminalReporter | None = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not KILLS or reporter is None or session.exitstatus:
+        return
+    kills = _kills(reporter)
+    phases: dict[Phase, int] = {
+        phase: sum(n for (way, _, at), n in kills.items() if (way, at) == (AT_RANDOM, phase)) for phase in PHASES
+    }
+    # Fewer were done only where a part of the lots was asked for.
+    missed = shares_missed(phases) if sum(phases.values()) >= KILLS else []
+    for line in missed:
+        reporter.write_line(f"\n{line}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _kills(reporter: pytest.TerminalReporter) -> Counter[tuple[str, str, str]]:
+    """The kills by way, scene and phase."""
+    kills: Counter[tuple[str, str, str]] = Counter()
+    for value in _notes(reporter, KILLED):
+        way, scene, phase = value.split("|")
+        kills[way, scene, phase] += 1
+    return kills
+
+
+def _notes(reporter: pytest.TerminalReporter, kind: str) -> list[str]:
+    """What the tests of all processes noted."""
+    reports = reporter.getreports("passed") + reporter.getreports("failed")
+    return [str(value) for report in reports for name, value in report.user_properties if name == kind]
 
 
 def _histogram(way: str, kills: Counter[tuple[str, str, str]]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -60,3 +60,18 @@ def phase(killed: Sequence[Mark], undisturbed: Sequence[Mark]) -> Phase:
     staged, _, last = milestones(undisturbed)
     of_all = [mark.kind for mark in undisturbed[staged : last + 1]].count("catalogue")
     return PHASES[3] if requests < of_all else PHASES[4]
+
+
+def shares_missed(kills: Mapping[Phase, int]) -> list[str]:
+    """What kills at random moments fell short of: by chance alone they would hardly ever meet the publish.
+
+    Half of all are due after the first staged file, a tenth between the publish's first and last catalogue request.
+    """
+    done = sum(kills.values())
+    staged, published = sum(kills.get(phase, 0) for phase in PHASES[2:]), kills.get(PHASES[3], 0)
+    missed = (
+        [f"{staged} of {done} kills fell after the first staged file, fewer than half"] if 2 * staged < done else []
+    )
+    if 10 * published < done:
+        missed.append(f"{published} of {done} kills fell {PHASES[3]}, fewer than a tenth")
+    return missed
