@@ -12,7 +12,7 @@ from hypothesis import settings
 settings.register_profile("dativo", deadline=None)
 settings.load_profile("dativo")
 
-pytest_plugins = ["tests.readers.fixtures", "tools.services.fixtures"]
+pytest_plugins = ["tests.laws", "tests.readers.fixtures", "tools.services.fixtures"]
 
 
 @pytest.fixture(autouse=True)

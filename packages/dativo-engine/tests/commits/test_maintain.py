@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import tempfile
 from pathlib import Path
 
@@ -21,8 +20,10 @@ from dativo_engine.maintenance import maintain as maintenance
 from dativo_engine.maintenance.compact import compact
 from dativo_engine.maintenance.rollback import earlier, roll_back
 from dativo_engine.maintenance.work import Kept, Work
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.laws import law
 
 LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
 LITTLE = Kept(days=0, snapshots=1, quarantine_days=0)
@@ -299,7 +300,7 @@ def test_a_run_in_flight_when_a_rollback_comes_is_planned_again(job: ResolvedJob
 Steps = st.lists(st.sampled_from(["begin a", "begin b", "end a", "end b", "maintain", "maintain all"]), max_size=14)
 
 
-@settings(max_examples=max(8, int(os.environ.get("DATIVO_EXAMPLES", "0")) // 20), deadline=None)
+@law("any interleaving gives what a serial order gives", short=8, share=0.05)
 @given(steps=Steps)
 def test_any_interleaving_of_an_append_a_merge_and_maintenance_gives_what_the_jobs_alone_would(
     steps: list[str],

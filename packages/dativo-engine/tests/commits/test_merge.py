@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import os
 import random
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,119 +12,32 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dativo_config.models.resolved import TableName
 from dativo_engine.catalogs.locations import file_location, local_path
 from dativo_engine.commits.changes import OP_COLUMN, ChangeSet, MergeRule
-from dativo_engine.commits.data_files import to_data_file
-from dativo_engine.commits.merge import Merge, Merged
-from dativo_engine.commits.rows import Reader
+from dativo_engine.commits.merge import Merged
 from dativo_engine.errors import FatalError
-from dativo_engine.interfaces import StagedFile, TableLayout
-from dativo_engine.storage.fileio import StorageFileIO
 from dativo_engine.writers.parquet import open_writer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+from merge_support import Folder, Row
+from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import FileScanTask
-from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortField, SortOrder
+from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import BucketTransform, IdentityTransform
 from pyiceberg.types import (
-    BooleanType,
-    DateType,
-    DecimalType,
     DoubleType,
-    FloatType,
-    IcebergType,
     ListType,
     LongType,
     NestedField,
     StringType,
-    TimestamptzType,
-    UUIDType,
 )
 
-NAME = TableName(("acme",), "orders")
+from tests.laws import law
+
 COLUMNS = pa.schema(
     [("id", pa.int64()), ("region", pa.string()), ("note", pa.string()), ("at", pa.int64()), ("gone", pa.bool_())]
 )
-SCHEMA = Schema(
-    NestedField(1, "id", LongType(), required=False),
-    NestedField(2, "region", StringType(), required=False),
-    NestedField(3, "note", StringType(), required=False),
-    NestedField(4, "at", LongType(), required=False),
-    NestedField(5, "gone", BooleanType(), required=False),
-)
 BY_REGION = PartitionSpec(PartitionField(2, 1000, BucketTransform(4), "region_bucket"))
-Row = dict[str, Any]
-
-
-class Folder:
-    """A table's data files in a folder, without a catalogue: what a merge sees and leaves."""
-
-    def __init__(
-        self,
-        folder: Path,
-        rule: MergeRule,
-        *,
-        schema: Schema = SCHEMA,
-        spec: PartitionSpec | None = None,
-        order: SortOrder = UNSORTED_SORT_ORDER,
-    ):
-        self.folder = folder
-        self.rule = rule
-        self.layout = TableLayout(
-            table=NAME,
-            location=file_location(folder / "table"),
-            io_properties={"py-io-impl": "dativo_engine.storage.fileio.StorageFileIO"},
-            schema=schema,
-            spec=spec or UNPARTITIONED_PARTITION_SPEC,
-            sort_order=order,
-            target_file_bytes=1 << 27,
-        )
-        self.files: list[StagedFile] = []
-        self.memory = 1 << 28
-
-    def merge(self, batches: Sequence[pa.Table]) -> Merged:
-        """Merge one run, whose changes were staged as these files."""
-        return self.merge_staged([self._stage(number, table) for number, table in enumerate(batches)])
-
-    def merge_staged(self, changes: Sequence[StagedFile]) -> Merged:
-        """Merge one run, whose changes are these files."""
-        tasks = {file.path: FileScanTask(to_data_file(file, self.layout.spec)) for file in self.files}
-        with ChangeSet(
-            changes,
-            self.rule,
-            columns=[field.name for field in self.layout.schema.fields],
-            spill_folder=self.folder,
-            memory_bytes=self.memory,
-            threads=2,
-        ) as change_set:
-            merge = Merge(
-                change_set, self.rule, layout=self.layout, io=StorageFileIO(), run_id="run", memory_bytes=1 << 28
-            )
-            merged = merge.apply(list(tasks.values()), Reader(StorageFileIO(), self.layout.schema))
-        removed = {file.file_path for file in merged.removed}
-        self.files = [*(file for file in self.files if file.path not in removed), *merged.added]
-        return merged
-
-    def _stage(self, number: int, table: pa.Table) -> StagedFile:
-        path = self.folder / f"change-{number}.parquet"
-        pq.write_table(table, path)
-        return StagedFile(NAME, file_location(path), table.num_rows, path.stat().st_size, 0)
-
-    def append(self, *tables: pa.Table) -> None:
-        """Files that were there before, one for each table and partition."""
-        for table in tables:
-            writer = open_writer(self.layout, run_id="base", memory_bytes=1 << 26)
-            for batch in table.to_batches():
-                writer.write(batch)
-            self.files += writer.flush()
-
-    def rows(self) -> list[Row]:
-        tables = [pq.read_table(local_path(file.path)) for file in self.files]
-        found = [row for table in tables for row in table.to_pylist()]
-        return sorted(found, key=lambda row: str(row[self.rule.keys[0]]))
 
 
 def rows(*values: Row, deletes: Iterable[int] | None = None) -> pa.Table:
@@ -296,39 +207,6 @@ def test_an_update_may_move_a_row_to_another_partition(tmp_path: Path):
     assert len(table.rows()) == 20
 
 
-KEYS: list[tuple[IcebergType, pa.DataType, list[Any]]] = [
-    (StringType(), pa.string(), ["", "a", "aa", "ß", "a" * 40 + "1", "a" * 40 + "2"]),
-    (DateType(), pa.date32(), [dt.date(1969, 12, 31), dt.date(1970, 1, 1), dt.date(2024, 2, 29)]),
-    (DecimalType(20, 4), pa.decimal128(20, 4), [None]),
-    (
-        TimestamptzType(),
-        pa.timestamp("us", "UTC"),
-        [dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(1900, 1, 1, tzinfo=dt.UTC)],
-    ),
-    (UUIDType(), pa.binary(16), [bytes([number]) * 16 for number in (0, 127, 128, 255)]),
-    (BooleanType(), pa.bool_(), [True, False]),
-    (DoubleType(), pa.float64(), [float("nan"), 1.0, 5.0]),
-    (FloatType(), pa.float32(), [float("nan"), -1.0]),
-]
-
-
-@pytest.mark.parametrize(("kind", "arrow", "values"), KEYS, ids=[str(kind) for kind, _, _ in KEYS])
-def test_keys_of_every_type(tmp_path: Path, kind: IcebergType, arrow: pa.DataType, values: list[Any]):
-    if pa.types.is_decimal(arrow):
-        values = pa.array(["0", "-1.5", "9999999999999999.9999"]).cast(arrow).to_pylist()
-    schema = Schema(NestedField(1, "k", kind, required=False), NestedField(2, "v", LongType(), required=False))
-    table = Folder(tmp_path, MergeRule(("k",)), schema=schema)
-
-    def of(value: int, keys: list[Any]) -> pa.Table:
-        return pa.table({"k": pa.array(keys, arrow), "v": pa.array([value] * len(keys))})
-
-    table.merge([of(1, values)])
-    assert len(table.rows()) == len(values)
-    table.merge([of(2, values[:1])])
-    assert sorted(found["v"] for found in table.rows()) == [1] * (len(values) - 1) + [2]
-    assert table.merge([of(2, values[:1])]).added == ()
-
-
 KEY = st.integers(0, 12)
 CHANGE = st.tuples(KEY, st.sampled_from(["a", "b", "c"]), st.sampled_from("xyz"), st.integers(0, 3), st.booleans())
 RUN = st.lists(st.lists(CHANGE, min_size=1, max_size=6), min_size=1, max_size=3)
@@ -352,8 +230,9 @@ def reference(table: dict[tuple[int, ...], Row], run: list[list[Any]], rule: Mer
             del table[key]
 
 
+# Merges of several files each, so fewer of them than of what stays in memory.
+@law("any history through merge ends as its source", short=60, share=0.3)
 @given(runs=st.lists(RUN, min_size=1, max_size=4), cursor=st.booleans(), composite=st.booleans(), split=st.booleans())
-@settings(deadline=None, max_examples=max(60, int(os.environ.get("DATIVO_EXAMPLES", "0")) // 10))
 def test_any_history_gives_what_applying_it_change_by_change_gives(
     runs: list[list[list[Any]]], cursor: bool, composite: bool, split: bool
 ):

@@ -1,7 +1,6 @@
 """Laws of enforcement, for any data: nothing is lost, chunking does not matter, a per-row reference agrees."""
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,6 +15,8 @@ from dativo_engine.contracts.enforce import compile_enforcer
 from dativo_engine.interfaces import Batch, Malformed, Position, Report
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.laws import law
 
 Row: TypeAlias = dict[str, str | None]
 Verdict: TypeAlias = dict[int, set[tuple[str, str]]]
@@ -44,9 +45,9 @@ rows_strategy = st.lists(
     max_size=40,
 )
 cuts_strategy = st.lists(st.integers(0, 40), max_size=5)
-# `make test-laws` asks for 10,000.
-EXAMPLES = int(os.environ.get("DATIVO_EXAMPLES", "150"))
-lawful = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# A folder to spill to may serve several examples.
+one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+nothing_is_lost = law("accepted + rejected = read", short=150, base=one_folder)
 
 
 def chunks(rows: Sequence[Row], cuts: Sequence[int]) -> list[tuple[int, Sequence[Row]]]:
@@ -120,7 +121,7 @@ def _cell_reasons(row: Row) -> list[tuple[str, str]]:
     return reasons
 
 
-@lawful
+@nothing_is_lost
 @given(rows_strategy, cuts_strategy)
 def test_accepted_and_rejected_are_what_was_read_and_agree_with_a_row_by_row_reference(
     tmp_path: Path, rows: list[Row], cuts: list[int]
@@ -130,7 +131,7 @@ def test_accepted_and_rejected_are_what_was_read_and_agree_with_a_row_by_row_ref
     assert (report.read, report.accepted, report.rejected) == (len(rows), len(accepted), len(verdict))
 
 
-@lawful
+@law("any cut into batches gives the same table", short=150, base=one_folder)
 @given(rows_strategy, cuts_strategy)
 def test_any_chunking_gives_the_same_verdict_and_report(tmp_path: Path, rows: list[Row], cuts: list[int]) -> None:
     whole, chunked = run(rows, [], tmp_path), run(rows, cuts, tmp_path)
@@ -138,7 +139,7 @@ def test_any_chunking_gives_the_same_verdict_and_report(tmp_path: Path, rows: li
     assert whole[2].rules == chunked[2].rules
 
 
-@lawful
+@nothing_is_lost
 @given(rows_strategy, cuts_strategy)
 def test_keys_beyond_the_memory_give_the_same_verdict(tmp_path: Path, rows: list[Row], cuts: list[int]) -> None:
     assert run(rows, cuts, tmp_path, memory=0)[1] == reference(rows)
@@ -155,7 +156,7 @@ def test_keys_that_share_a_hash_are_told_apart(tmp_path: Path, monkeypatch: pyte
             assert set(run(rows, cuts, tmp_path, memory)[1]) == {2, 5, 6}
 
 
-@lawful
+@nothing_is_lost
 @given(
     st.lists(st.builds(Malformed, st.just("f"), st.integers(0, 9), st.integers(0, 9), st.text(), st.text()), max_size=4)
 )

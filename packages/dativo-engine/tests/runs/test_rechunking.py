@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +15,11 @@ from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.quarantine import quarantines
 from dativo_engine.events import EventLog
 from dativo_engine.runs import run_job
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-# A whole run for each example, so fewer of them than of laws that stay in memory.
-EXAMPLES = max(6, int(os.environ.get("DATIVO_EXAMPLES", "0")) // 20)
+from tests.laws import law
+
 Row = tuple[str, str]
 rows_strategy = st.lists(
     st.tuples(st.sampled_from(["", "x", *map(str, range(8))]), st.sampled_from(["a", "b", ""])), min_size=1, max_size=20
@@ -46,7 +45,8 @@ def run(files: Sequence[Sequence[Row]], *, mode: str) -> tuple[list[Row], Counte
         return sorted((row["id"], row["note"]) for row in stored), Counter(told)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+# Two whole runs for each example, so fewer of them than of what stays in memory.
+@law("any cut into batches gives the same table", short=6, share=0.1)
 @given(rows=rows_strategy, cuts=st.lists(st.integers(0, 20), max_size=4), mode=st.sampled_from(["append", "merge"]))
 def test_any_cut_of_the_rows_into_files_gives_the_same_table(rows: list[Row], cuts: list[int], mode: str):
     edges = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]

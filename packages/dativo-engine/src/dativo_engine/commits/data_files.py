@@ -74,11 +74,14 @@ def came_since(table: Table, base: Table | None) -> list[FileScanTask]:
 
     By name, not by sequence number: what is rolled forward to comes back with its old one.
     """
-    old, new = _both(base, table, ManifestContent.DELETES)
-    if old.keys() - new.keys():
-        return scan_tasks(table)  # deletes were taken back, or rewritten: any row may be back
-    old, new = _both(base, table, ManifestContent.DATA)
-    before = {entry.data_file.file_path for entry in _entries(_without(old, new), table.io)}
+    try:
+        old, new = _both(base, table, ManifestContent.DELETES)
+        if old.keys() - new.keys():
+            return scan_tasks(table)  # deletes were taken back, or rewritten: any row may be back
+        old, new = _both(base, table, ManifestContent.DATA)
+        before = {entry.data_file.file_path for entry in _entries(_without(old, new), table.io)}
+    except FileNotFoundError:
+        return scan_tasks(table)  # the base was expired meanwhile: nobody can say what it showed
     came = (entry.data_file for entry in _entries(_without(new, old), table.io))
     return [FileScanTask(file) for file in came if file.file_path not in before]
 
