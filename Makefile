@@ -52,7 +52,7 @@ test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what
 test-laws: setup ## The laws of enforcement, merge, chunking and interleaving, on 10,000 examples and more; says how many
 	DATIVO_EXAMPLES=10000 DATIVO_HISTORIES=200 $(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-show-statistics -k "laws or any_" \
 	  $(addprefix packages/dativo-engine/tests/,contracts/test_laws.py commits/test_merge.py commits/test_maintain.py \
-	  runs/test_rechunking.py sources/test_stripe_laws.py sources/test_hubspot_laws.py rest/test_rest_laws.py)
+	  commits/test_interleaving.py runs/test_rechunking.py sources/test_stripe_laws.py sources/test_hubspot_laws.py rest/test_rest_laws.py)
 
 example-secrets: ## Write secrets/acme/.env for the example jobs, from the environment where it has their values
 	@$(PYTHON) tools/example_secrets.py

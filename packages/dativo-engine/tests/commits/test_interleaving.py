@@ -59,7 +59,10 @@ class Lake:
         return make_job(self.root, name=name, mode=mode, keyed=self.kind != "append")
 
     def run(self, name: str, end: int, run_id: str) -> None:
-        """A whole run that sees the source up to `end`; planned again as often as another run was faster."""
+        """A whole run that sees the source up to `end`; planned again as often as another run was faster.
+
+        The names of its files begin with `run_id`, which as every run's id must not be a part of any other file's name.
+        """
         job = self.jobs[name]
         while True:
             self.attempts[run_id] += 1
@@ -87,7 +90,7 @@ class Lake:
     def writers(self) -> list[Held]:
         """The runs and the maintenance, none of which has begun."""
         runs = [
-            Held(f"{name} to {end}", lambda name=name, end=end: self.run(name, end, f"{name}{end}"))
+            Held(f"{name} to {end}", lambda name=name, end=end: self.run(name, end, f"run-{name}{end}"))
             for name, end in RUNS
         ]
         return [*runs, Held("maintenance", self.maintain)]
@@ -150,4 +153,4 @@ def test_two_runs_of_one_job_that_both_stand_before_their_commit_land_once(tmp_p
                 writer.step()
     carry_out(writers, [])
     assert lake.found() in set(serial(kind))
-    assert (lake.attempts["a2"], lake.attempts["a3"]) == (1, 2)
+    assert (lake.attempts["run-a2"], lake.attempts["run-a3"]) == (1, 2)
