@@ -160,7 +160,8 @@ def seaweedfs(host: str = LOOPBACK) -> Generator[S3Server]:
             f"-master.port={master}",
             "-master.volumeSizeLimitMB=64",
             f"-volume.port={volume}",
-            "-volume.max=1000",
+            # Each bucket takes seven, and each test makes buckets of its own.
+            "-volume.max=10000",
             "-filer",
             f"-filer.port={filer}",
             "-s3",
