@@ -70,17 +70,17 @@ def test_the_full_audit_reads_what_the_run_wrote(world: NessieWorld, tmp_path: P
     changed.publish(at=2)
     assert world.rows() == [(2, "c")]
 
-    appending = world.job(name="other", audit="full")
+    appending = world.job(name="other", tables=(CUSTOMERS,), audit="full")
     doubled = CommitRun(world, appending, "r3")
-    [file] = doubled.stage([(7, "x"), (8, "y")])
+    [file] = doubled.stage([(7, "x"), (8, "y")], table=CUSTOMERS)
     rewritten = tmp_path / "rewritten.parquet"
     stored = pq.read_table(Storage(open_catalog(job).properties).open(file.path))
     pq.write_table(stored.slice(0, 1), rewritten)
     overwrite(appending, file.path, rewritten.read_bytes())
     with pytest.raises(AuditError):
-        doubled.publish(at=1)
+        doubled.publish(at=1, tables=(CUSTOMERS,))
     doubled.committer.abandon()
-    assert world.rows() == [(2, "c")]
+    assert (world.rows(), world.rows(CUSTOMERS)) == ([(2, "c")], [])
 
 
 def test_ten_writers_at_once_into_one_table_land_each_exactly_once(world: NessieWorld, record_property: Note) -> None:
@@ -123,7 +123,7 @@ def test_ten_writers_at_once_into_ten_tables_never_begin_anew(world: NessieWorld
         list(pool.map(write, range(WRITERS)))
     for number, table in enumerate(tables):
         assert world.rows(table) == [(turn, f"writer {number}") for turn in range(rounds)]
-    assert heard.told == Counter(commit_success=COMMITS)
+    assert heard.told == Counter(table_ensured=COMMITS, commit_success=COMMITS)
 
 
 class Heard(Silence):
