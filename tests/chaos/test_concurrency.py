@@ -17,6 +17,7 @@ LONG = bool(os.environ.get("DATIVO_KILLS"))
 PAIRS = 100 if LONG else 8
 JOBS = 10
 ROUNDS = 20 if LONG else 3
+MOST_PAIRS = 50
 ROWS = 40
 # Both are what a run tells when another one committed between its look at the table and its own commit.
 CONFLICTS = ("commit_retry", "replanning")
@@ -90,11 +91,14 @@ class Crowd:
 def test_two_runs_of_one_job_at_once_load_each_row_once(tmp_path: Path, record_property: Note, mode: str) -> None:
     # Without a key nothing but the fence could notice that rows come a second time.
     crowd = Crowd(tmp_path / "project", mode=mode, jobs=["load"], key=mode == "merge")
-    for _ in range(PAIRS // 2):
+    pairs = 0
+    # On a busy machine one of a few pairs may always have begun too late to meet the other.
+    while pairs < PAIRS // 2 or (not crowd.conflicts and pairs < MOST_PAIRS):
         crowd.arrive()
         crowd.run_at_once(["load", "load"])
-    crowd.prove(commits=PAIRS // 2)
-    record_property("counted", f"runs of one job at once, pairs|{PAIRS // 2}")
+        pairs += 1
+    crowd.prove(commits=pairs)
+    record_property("counted", f"runs of one job at once, pairs|{pairs}")
     record_property("counted", f"runs of one job at once, fence conflicts|{crowd.conflicts}")
     assert crowd.conflicts > 0
 
