@@ -7,9 +7,11 @@ GROUPS := $(if $(filter 1,$(DATIVO_REQUIRE_SERVICES)),--group spark)
 # Whatever the machine says, byte code is kept: tests and benchmarks start hundreds of processes, and without it each of
 # them compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
+# For tests that make thousands of small tables: they wait for the disk more than for anything else.
+IN_MEMORY := $(if $(wildcard /dev/shm/.),TMPDIR=/dev/shm)
 
 .PHONY: help setup demo demo-nessie services image example-secrets format schemas screenshots clean \
-  check test test-image test-kill test-nessie test-resume test-laws test-serve \
+  check test test-image test-kill test-nessie test-resume test-laws test-histories test-serve \
   bench-csv bench-merge bench-rest bench-start bench-orchestrated bench-image
 
 help: ## List the targets
@@ -49,10 +51,14 @@ test-nessie: setup ## Nessie for an hour: each fault at each request, a hundred 
 test-resume: setup ## Twenty million rows with checkpoints, killed at 60 %: what is read again, and what is seen
 	DATIVO_RESUME_ROWS=20000000 $(BIN)/pytest -q --timeout 0 tests/chaos/test_resume.py
 
-test-laws: setup ## The laws of enforcement, merge, chunking and interleaving, on 10,000 examples and more; says how many
-	DATIVO_EXAMPLES=10000 DATIVO_HISTORIES=200 $(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-show-statistics -k "laws or any_" \
-	  $(addprefix packages/dativo-engine/tests/,contracts/test_laws.py commits/test_merge.py commits/test_maintain.py \
-	  commits/test_interleaving.py runs/test_rechunking.py sources/test_stripe_laws.py sources/test_hubspot_laws.py rest/test_rest_laws.py)
+test-laws: setup ## The laws of enforcement, merge, chunking and interleaving, on 10,000 examples and more; a report of how many
+	$(IN_MEMORY) DATIVO_EXAMPLES=10000 DATIVO_LAW_REPORTS=.cache/reports $(BIN)/pytest -q -n 2 --dist worksteal --timeout 0 \
+	  -k "laws or any_" $(addprefix packages/dativo-engine/tests/,contracts/test_laws.py commits/test_merge.py \
+	  commits/test_maintain.py commits/test_interleaving.py runs/test_rechunking.py)
+
+test-histories: setup ## What happens at Stripe, HubSpot and any web API while it is read, 10,000 histories of each kind; takes hours
+	$(IN_MEMORY) DATIVO_EXAMPLES=10000 DATIVO_HISTORIES=200 $(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-show-statistics \
+	  -k laws $(addprefix packages/dativo-engine/tests/,sources/test_stripe_laws.py sources/test_hubspot_laws.py rest/test_rest_laws.py)
 
 example-secrets: ## Write secrets/acme/.env for the example jobs, from the environment where it has their values
 	@$(PYTHON) tools/example_secrets.py
