@@ -18,6 +18,7 @@ from dativo_engine.testing import (
     WriterConformance,
     checks,
 )
+from dativo_engine.testing.capabilities import NOT_DECLARED
 from dativo_engine.testing.type_cases import TYPE_CASES
 
 REPOSITORY = Path(__file__).parent.parent
@@ -49,7 +50,8 @@ SUBJECTS: Mapping[str, Mapping[type, Mapping[str, str]]] = {
         StateConformance: {"TestMirror": "embedded (SQLite)"},
     },
 }
-MARKS = {"passed": "✓", "skipped": "-", "failed": "✗"}
+# Ordered: of the cases of a check the last of these counts. What did not run is never shown as passed.
+MARKS = {"passed": "✓", "undeclared": "-", "not run": "?", "failed": "✗"}
 
 HEAD = """# What is supported
 
@@ -57,7 +59,7 @@ This page is made from a run of the [conformance kit](connector-spec.md): `tools
 ✓ the check passed; - the connector does not declare the capability that the check is for.
 """
 
-Outcome: TypeAlias = Literal["passed", "skipped", "failed"]
+Outcome: TypeAlias = Literal["passed", "undeclared", "not run", "failed"]
 Outcomes: TypeAlias = Mapping[tuple[str, str], Outcome]
 
 
@@ -102,10 +104,20 @@ def collect(cases: Iterable[ET.Element]) -> dict[tuple[str, str], Outcome]:
         outcome: Outcome = "passed"
         if case.find("failure") is not None or case.find("error") is not None:
             outcome = "failed"
-        elif case.find("skipped") is not None:
-            outcome = "skipped"
+        elif (skipped := case.find("skipped")) is not None:
+            # Any other reason is one of the machine, such as a server that it can't run.
+            outcome = "undeclared" if skipped.get("message", "").endswith(NOT_DECLARED) else "not run"
         found[key] = max(outcome, found.get(key, outcome), key=list(MARKS).index)
     return found
+
+
+def unproven(outcomes: Outcomes) -> list[str]:
+    """The checks of the page that a run shows nothing good of, and whatever else failed in it."""
+    wanted = [
+        (name, check.name) for kits in SUBJECTS.values() for kit in kits for name in kits[kit] for check in checks(kit)
+    ]
+    failed = [key for key, outcome in outcomes.items() if outcome == "failed" and key not in wanted]
+    return ["::".join(key) for key in (*wanted, *failed) if outcomes.get(key) not in ("passed", "undeclared")]
 
 
 def page(outcomes: Outcomes) -> str:
@@ -132,10 +144,10 @@ def lines(kit: type, classes: Sequence[str | None], outcomes: Outcomes) -> Itera
 
 
 def main() -> None:
-    """Write the page, unless a check failed."""
+    """Write the page, unless a check failed or could not run."""
     outcomes = run_kit(*(SUITE / f"test_{part}.py" for part in ("sources", "writer", "commits", "nessie_commits")))
-    if failed := [f"{kit}::{check}" for (kit, check), outcome in outcomes.items() if outcome == "failed"]:
-        sys.exit("nothing is written, these fail:\n" + "\n".join(failed))
+    if unshown := unproven(outcomes):
+        sys.exit("nothing is written, these failed or did not run:\n" + "\n".join(unshown))
     PAGE.write_text(page(outcomes), encoding="utf-8")
     print(f"wrote {PAGE}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import test_commits
@@ -18,7 +19,7 @@ from dativo_engine.testing import (
 )
 from dativo_engine.testing.capabilities import CAPABILITIES
 
-from tools.support_page import PAGE, REPOSITORY, SUBJECTS, Outcome, Outcomes, page
+from tools.support_page import PAGE, REPOSITORY, SUBJECTS, Outcome, Outcomes, collect, page, unproven
 
 SPECIFICATION = (REPOSITORY / "docs" / "connector-spec.md").read_text()
 KITS = (SourceConformance, WriterConformance, CommitConformance, StateConformance)
@@ -45,7 +46,7 @@ def test_every_capability_is_told_with_its_requirements():
 
 
 def test_the_page_of_what_is_supported_is_current():
-    """What the suite beside this test shows is what each spec promises, or one of its tests fails."""
+    """A run that may write the page shows what each spec promises, or one of its checks failed or did not run."""
     assert Path(PAGE).read_text() == page(promised()), "run `python -m tools.support_page`"
 
 
@@ -57,5 +58,29 @@ def promised() -> Outcomes:
                 subject = next(getattr(module, name) for module in MODULES if hasattr(module, name))()
                 for check in checks(kit):
                     holds = check.must.capability is None or check.must.capability in subject.capabilities()
-                    outcomes[name, check.name] = "passed" if holds else "skipped"
+                    outcomes[name, check.name] = "passed" if holds else "undeclared"
     return outcomes
+
+
+def test_a_check_that_could_not_run_is_not_shown_as_passed_and_keeps_the_page_from_being_written():
+    report = """<testsuite>
+      <testcase classname="tests.TestNessie" name="test_append_adds_rows[one]"/>
+      <testcase classname="tests.TestNessie" name="test_append_adds_rows[two]"><skipped message="no Java"/></testcase>
+      <testcase classname="tests.TestCsv" name="test_deletes_are_told_by_key">
+        <skipped message="S-22: 'reports_deletes' is not declared"/>
+      </testcase>
+    </testsuite>"""
+    ran = collect(ET.fromstring(report).iter("testcase"))
+    assert ran == {
+        ("TestNessie", "test_append_adds_rows"): "not run",
+        ("TestCsv", "test_deletes_are_told_by_key"): "undeclared",
+    }
+    assert unproven({**promised(), **ran}) == ["TestNessie::test_append_adds_rows"]
+    assert "| C-03 | append adds rows | ✓ | ✓ | ✓ | ✓ | ? |" in page({**promised(), **ran})
+
+
+def test_a_check_that_is_missing_from_the_run_keeps_the_page_from_being_written():
+    outcomes = dict(promised())
+    del outcomes["TestNessie", "test_append_adds_rows"]
+    assert unproven(promised()) == []
+    assert unproven(outcomes) == ["TestNessie::test_append_adds_rows"]

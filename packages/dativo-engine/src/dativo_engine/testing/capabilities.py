@@ -16,6 +16,10 @@ from dativo_engine.errors import DativoError
 Capability: TypeAlias = connector.Capability | Literal["incremental", "reports_deletes", "authenticates"]
 
 
+# How a check says that it was skipped for this and for nothing else.
+NOT_DECLARED = "is not declared"
+
+
 class NotOffered(Exception):  # noqa: N818 - no mistake: the world says that it can't bring a situation about
     """There is no such situation at this source."""
 
@@ -72,7 +76,7 @@ def must(
             try:
                 check(kit, *args, **kwargs)
             except (AssertionError, DativoError, NotOffered):
-                pytest.skip(f"{number}: {capability!r} is not declared")
+                pytest.skip(f"{number}: {capability!r} {NOT_DECLARED}")
             pytest.fail(f"{number} holds although {capability!r} is not declared: declare it in spec.py")
 
         run.must = Must(number, capability)  # pyright: ignore[reportAttributeAccessIssue] - read by `checks`
