@@ -16,7 +16,7 @@ from dativo_config.models.resolved import ResolvedJob, ResolvedStream, ResolvedT
 from dativo_config.tenancy import Tenant
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.iceberg import IcebergCommitter, open_committer
-from dativo_engine.commits.publication import Direct
+from dativo_engine.commits.publication import Direct, late_seconds
 from dativo_engine.commits.quarantine import with_run
 from dativo_engine.contracts.rejected import REJECTED_SCHEMA
 from dativo_engine.interfaces import CommitResult, Cursor, LateRows, StagedFile, Stamp, TableLayout
@@ -152,7 +152,7 @@ class Run:
     def __post_init__(self) -> None:
         self.committer = IcebergCommitter(
             self.job,
-            Direct(self.catalog or open_catalog(self.job)),
+            Direct(self.catalog or open_catalog(self.job), late_seconds(self.job)),
             run_id=self.run_id,
             attempt=self.attempt,
             events=self.events,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from dativo_config.models.job import Connection, ObjectStore, RestConnection, SqlConnection
 from dativo_engine.testing import CommitConformance, CommitWorld, StateConformance
+from late_requests import LateRequests
 from pydantic import SecretStr
 from typing_extensions import override
 
@@ -42,7 +43,7 @@ class TestEmbeddedCatalogueWithTablesInS3(CommitConformance):
 
 
 @pytest.mark.xdist_group("s3")
-class TestRestCatalogue(CommitConformance):
+class TestRestCatalogue(LateRequests, CommitConformance):
     """SeaweedFS's own, where each table bucket is a catalogue."""
 
     @pytest.fixture
@@ -59,7 +60,7 @@ class TestRestCatalogue(CommitConformance):
         return CommitWorld(tmp_path, connection=Connection(rest=rest, s3=store(s3, f"{bucket}-files")))
 
 
-class TestSqlCatalogue(CommitConformance):
+class TestSqlCatalogue(LateRequests, CommitConformance):
     """PostgreSQL, with tables on this machine's disk."""
 
     @pytest.fixture

@@ -18,7 +18,7 @@ until the next run's merge has changed the same tables.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dativo_config.models.resolved import ResolvedJob
 
     from dativo_engine.catalogs.nessie_api import NessieApi
+    from dativo_engine.commits.asked import Asked
     from dativo_engine.events import Events
 
 # What merges note of the run that asked for them.
@@ -160,7 +161,7 @@ class Branched:
         message = f"Nessie's answer to the merge of {tip.name} was lost, and {reason}; the last time: {lost}"
         raise CommitStateUnknownError(message) from lost
 
-    def forget(self, runs: Collection[str], *, living: Collection[str]) -> set[str]:
+    def forget(self, runs: Mapping[str, Collection[Asked]], *, living: Collection[str]) -> set[str]:
         """See `Publication.forget`."""
         oldest = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2 * self._job.timeout_seconds)
         waiting = set[str]()

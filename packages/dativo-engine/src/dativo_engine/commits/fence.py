@@ -88,6 +88,8 @@ class Edit:
 Plan = Callable[[Table | None], Edit | None]
 """Given the table as it stands (None: there is none), what to do; None: it is done already.
 Raises CommitConflictError where it must not be done any more."""
+Asking = Callable[[Table | None], None]
+"""Told of each request for a commit before it is sent: the table as it stands, which the request changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Place:
             return None
 
 
-def land(place: Place, plan: Plan, events: Events) -> Landed:
+def land(place: Place, plan: Plan, events: Events, *, asking: Asking = lambda _: None) -> Landed:
     """Make a change visible, once, in one catalogue commit.
 
     Raises:
@@ -148,10 +150,10 @@ def land(place: Place, plan: Plan, events: Events) -> Landed:
     """
     unanswered = Unanswered(place.name)
     with unanswered.judged():
-        return _land(place, plan, events, unanswered)
+        return _land(place, plan, events, asking, unanswered)
 
 
-def _land(place: Place, plan: Plan, events: Events, unanswered: Unanswered) -> Landed:
+def _land(place: Place, plan: Plan, events: Events, asking: Asking, unanswered: Unanswered) -> Landed:
     last: tuple[Table | None, Edit | None] = None, None
     refused: Exception | None = None
     for _ in paced():
@@ -164,6 +166,7 @@ def _land(place: Place, plan: Plan, events: Events, unanswered: Unanswered) -> L
             message = f"{place.name}: {LOST_ANSWERS} commits in a row got no answer"
             raise RetryableError(message)
         last = table, edit
+        asking(table)
         change = _Change(place, table, edit, events)
         reach("before_commit")
         try:

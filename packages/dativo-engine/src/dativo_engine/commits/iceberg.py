@@ -23,7 +23,7 @@ from dativo_engine.catalogs.files import clear_drafts
 from dativo_engine.catalogs.locations import canonical, is_local, local_path
 from dativo_engine.commits import quarantine
 from dativo_engine.commits.checkpoint import Checkpoints
-from dativo_engine.commits.fence import Landed, Place, land
+from dativo_engine.commits.fence import Asking, Landed, Place, land
 from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
 from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.points import Point, reach
@@ -107,18 +107,25 @@ class IcebergCommitter:
         self._cleared = True
         # Whether a file could not be deleted that nobody needs.
         self._left = False
+        # Files that earlier runs wrote and a checkpoint gave to this one, and those that it needs no more.
+        self._checkpointed: Collection[str] = ()
+        self._unswept = set[str]()
 
     def last(self) -> Mapping[TableName, Stamp | None]:
         """See `Committer.last`."""
         self._clear_drafts()
+        self._checkpointed = self._in_checkpoint()
         self._cleared = self._clear_leftovers()
         return {name: self._target(name).before for name in self._streams}
 
     def _clear_leftovers(self) -> bool:
         """Delete what runs left that are no more; answers whether that is all."""
-        left = Checkpoints(self._folder).load()
-        keep = left.paths if left is not None else ()
+        keep = self._in_checkpoint()
         return clear_leftovers(self._folder, self._publication, self._places, self._storage_at, self._events, keep=keep)
+
+    def _in_checkpoint(self) -> Collection[str]:
+        left = Checkpoints(self._folder).load()
+        return () if left is None else left.paths
 
     def _clear_drafts(self) -> None:
         """Delete what killed processes left half written of mirrors, and of the job's objects beside local tables."""
@@ -157,7 +164,8 @@ class IcebergCommitter:
             raise
         if not self._cleared:
             with leftovers_told(self._events, "Files of runs that were killed"):
-                self._clear_leftovers()
+                self._cleared = self._clear_leftovers()
+            self.sweep(())
         self._journal.close(keep=self._unknown or self._left or self._publication.left_behind)
         reach("before_mirror")
         self._repair_mirror(results.values())
@@ -212,8 +220,12 @@ class IcebergCommitter:
 
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""
-        with leftovers_told(self._events, "Files of a checkpoint that nobody goes on from"):
-            sweep(locations, self._publication, self._places, self._storage_at)
+        self._unswept.update(locations)
+        # A killed run may have taken them over, and its request be on its way. If it stays so, maintenance finds them.
+        if self._cleared:
+            with leftovers_told(self._events, "Files of a checkpoint that nobody goes on from"):
+                sweep(self._unswept, self._publication, self._places, self._storage_at)
+            self._unswept.clear()
 
     def abandon(self) -> None:
         """See `Committer.abandon`."""
@@ -230,6 +242,11 @@ class IcebergCommitter:
 
     def _discard(self, target: Target) -> None:
         """Delete what is staged for a table; what can't be is told, and stays for a later run to delete."""
+        # What a checkpoint gave to this run, the killed one that it is of may have committed since.
+        adopted = target.staged.keys() & set(self._checkpointed)
+        for path in adopted:
+            del target.staged[path]
+        self.sweep(adopted)
         with leftovers_told(self._events, f"{target.name}: files that the run staged") as cleaning:
             target.discard()
         self._left |= not cleaning.done
@@ -292,6 +309,7 @@ class IcebergCommitter:
             attempt=self._run.attempt,
             spec=target.metadata.spec(),
             events=self._events,
+            asking=self._asking(target),
         )
 
     def _settle_quarantine(self, name: TableName, _: Landed | None) -> None:
@@ -305,7 +323,11 @@ class IcebergCommitter:
         if not target.moves(stamp):
             return None
         place = replace(target.place, catalog=catalog)
-        return land(place, lambda table: target.plan(table, stamp), self._events)
+        return land(place, lambda table: target.plan(table, stamp), self._events, asking=self._asking(target))
+
+    def _asking(self, target: Target) -> Asking:
+        """Remembers each request: should this run be killed, the next one knows what may yet be carried out."""
+        return partial(self._journal.ask, target.layout().location, target.name)
 
     def _settle(self, name: TableName, stamp: Stamp, landed: Landed | None) -> CommitResult:
         target = self._target(name)

@@ -1,7 +1,8 @@
 """What a run staged, remembered on the disk, so that a later run can delete what a killed one left behind.
 
 One file per attempt, written before the first staged file and locked by the process that lives. Its lines name the
-tables' locations; the run's data files lie below `<location>/data` and begin with the run's id.
+tables' locations; the run's data files lie below `<location>/data` and begin with the run's id. Some also name a commit
+that the run is about to ask for.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ import json
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from dativo_config.wording import counted
 
 from dativo_engine.catalogs.files import make_folder, sync_folder
 from dativo_engine.catalogs.locations import canonical
+from dativo_engine.commits.asked import Asked
 from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
 from dativo_engine.commits.fence import Place
 from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.publication import Publication
 from dativo_engine.events import Events
 from dativo_engine.storage import Storage, StoredFile
+
+if TYPE_CHECKING:
+    from dativo_config.models.contract import JsonValue
+    from dativo_config.models.resolved import TableName
+    from pyiceberg.table import Table
 
 StorageAt = Callable[[str], Storage]
 """The storage that reaches a location: catalogues may hand out credentials for each table."""
@@ -33,11 +40,12 @@ SUFFIX = ".staged"
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What a run that is no more had staged: where, and the beginning of its files' names."""
+    """What a run that is no more had staged: where, the beginning of its files' names, and the commits it asked for."""
 
     run_id: str
-    locations: tuple[str, ...]
     journal: Path
+    locations: list[str] = field(default_factory=list[str])
+    asked: list[Asked] = field(default_factory=list[Asked])
 
     def files(self, location: str, storage: Storage) -> Iterator[StoredFile]:
         """The run's data files of one table, published or not, finished or not."""
@@ -55,19 +63,26 @@ class Journal:
 
     def add(self, location: str) -> None:
         """Remember that the run stages files of the table at `location`; it is on the disk when this returns."""
-        if location in self._locations:
-            return
+        if location not in self._locations:
+            self._write({"location": location})
+            self._locations.add(location)
+
+    def ask(self, location: str, name: TableName, base: Table | None) -> None:
+        """Remember, as durably, that the run asks for a commit to the table at `location`; `base`: as it stands."""
+        self._write({"location": location, **Asked.now(name, base).to_json()})
+        self._locations.add(location)
+
+    def _write(self, entry: dict[str, JsonValue]) -> None:
         if self._file is None:
             self._file = _open_locked(self._path)
-        self._file.write(json.dumps({"run_id": self._run_id, "location": location}).encode() + b"\n")
+        self._file.write(json.dumps({"run_id": self._run_id, **entry}).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         sync_folder(self._path.parent)
-        self._locations.add(location)
 
     def has_files(self, storage_at: StorageAt) -> bool:
         """Whether data files of the run are there, published or not."""
-        leftovers = Leftovers(self._run_id, tuple(self._locations), self._path)
+        leftovers = Leftovers(self._run_id, self._path, [*self._locations])
         return any(True for location in leftovers.locations for _ in leftovers.files(location, storage_at(location)))
 
     def close(self, *, keep: bool = False) -> None:
@@ -101,7 +116,10 @@ def clear_leftovers(
     """
     with _abandoned(folder) as (found, living):
         # First: what is not visible by the time that readers' files are looked up then never will be.
-        waiting = publication.forget({leftovers.run_id for leftovers in found}, living=living)
+        asked: dict[str, list[Asked]] = {}
+        for leftovers in found:
+            asked.setdefault(leftovers.run_id, []).extend(leftovers.asked)
+        waiting = publication.forget(asked, living=living)
         for leftovers in found:
             for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
                 draft.unlink(missing_ok=True)
@@ -125,7 +143,10 @@ def _clear(
 ) -> int:
     """Delete one run's files that no reader may see; answers how many."""
     files = {location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations}
-    needed = {canonical(path) for path in keep} | (_named(publication, places) if any(files.values()) else set[str]())
+    # The job may no longer feed a table that the run committed to.
+    others = {asked.table for asked in leftovers.asked} - {place.name for place in places}
+    tables = [*places, *(Place(publication.catalog, name) for name in others)]
+    needed = {canonical(path) for path in keep} | (_named(publication, tables) if any(files.values()) else set[str]())
     deleted = 0
     for location, here in files.items():
         orphans = [file for file in here if file.upload or canonical(file.location) not in needed]
@@ -172,14 +193,18 @@ def _abandoned(folder: Path) -> Generator[tuple[list[Leftovers], set[str]]]:
 
 
 def _read(path: Path, file: BinaryIO) -> list[Leftovers]:
-    locations: dict[str, list[str]] = {}
+    found: dict[str, Leftovers] = {}
     for line in file:
         try:
             entry = json.loads(line)
         except ValueError:
             break  # the run died while writing the line, before it staged anything there
-        locations.setdefault(entry["run_id"], []).append(entry["location"])
-    return [Leftovers(run_id, tuple(places), path) for run_id, places in locations.items()]
+        leftovers = found.setdefault(entry["run_id"], Leftovers(entry["run_id"], path))
+        if entry["location"] not in leftovers.locations:
+            leftovers.locations.append(entry["location"])
+        if (asked := Asked.from_json(entry)) is not None:
+            leftovers.asked.append(asked)
+    return list(found.values())
 
 
 def _open_locked(path: Path) -> BinaryIO:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pyiceberg.catalog import Catalog
 
 from dativo_engine.catalogs import open_catalog
+from dativo_engine.commits.asked import Asked, state_of
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.fence import Landed, Place
 
@@ -49,13 +51,16 @@ class Publication(Protocol):
         """Whether something of this run stayed where readers don't look, for a later run to `forget`."""
         ...
 
-    def forget(self, runs: Collection[str], *, living: Collection[str]) -> set[str]:
+    def forget(self, runs: Mapping[str, Collection[Asked]], *, living: Collection[str]) -> set[str]:
         """Take away what these runs of the job, which are no more, left where readers don't look.
 
         What any other run left goes too if it began so long ago that it can't go on, unless it is known to be `living`.
 
         Answers those of which something may yet become visible, by a request that is still on its way. What they left
         stays, and so must their files, until another change to their tables makes that impossible.
+
+        Args:
+            runs: run id -> the commits that it asked for.
         """
         ...
 
@@ -76,14 +81,29 @@ class Publication(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """Each part is a commit of its own: catalogues that commit one table at a time. See `Publication`."""
+    """Each part is a commit of its own: catalogues that commit one table at a time. See `Publication`.
+
+    Attributes:
+        late_seconds: how long after a commit was asked for the catalogue may carry it out, if the process that asked is
+            no more; 0: such a request ended with it.
+    """
 
     catalog: Catalog
+    late_seconds: float
     left_behind: bool = False
 
-    def forget(self, runs: Collection[str], *, living: Collection[str]) -> set[str]:  # noqa: ARG002 - no such place
+    def forget(
+        self,
+        runs: Mapping[str, Collection[Asked]],
+        *,
+        living: Collection[str],  # noqa: ARG002 - what is on its way is noted for dead runs only
+    ) -> set[str]:
         """See `Publication.forget`."""
-        return set()
+        since = time.time() - self.late_seconds
+        late = {run_id: [request for request in asked if request.at > since] for run_id, asked in runs.items()}
+        tables = {request.table for asked in late.values() for request in asked}
+        states = {table: state_of(Place(self.catalog, table).load()) for table in tables}
+        return {run_id for run_id, asked in late.items() if any(item.base == states[item.table] for item in asked)}
 
     def named(self, places: Sequence[Place]) -> set[str]:
         """See `Publication.named`."""
@@ -96,6 +116,13 @@ class Direct:
             part.settle(part.land(self.catalog))
 
 
+def late_seconds(job: ResolvedJob) -> float:
+    """`Direct.late_seconds` of the job's catalogue: the embedded one is in the process itself."""
+    connection = job.target.connection
+    embedded = connection is None or connection.catalog == "embedded"
+    return 0 if embedded else 2 * job.timeout_seconds
+
+
 def open_publication(job: ResolvedJob, *, run_id: str, attempt: int, events: Events) -> Publication:
     """The way that the job's catalogue has.
 
@@ -104,7 +131,7 @@ def open_publication(job: ResolvedJob, *, run_id: str, attempt: int, events: Eve
     """
     connection = job.target.connection
     if connection is None or connection.nessie is None:
-        return Direct(open_catalog(job))
+        return Direct(open_catalog(job), late_seconds(job))
     # HTTP, which other catalogues do without.
     from dativo_engine.catalogs.nessie_api import NessieApi
     from dativo_engine.commits.branches import Branched

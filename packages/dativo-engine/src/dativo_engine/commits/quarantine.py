@@ -27,7 +27,7 @@ from pyiceberg.types import IntegerType, ListType, LongType, NestedField, String
 
 from dativo_engine.catalogs import open_catalog
 from dativo_engine.commits.data_files import live_entries, to_data_file
-from dativo_engine.commits.fence import Edit, Landed, Place, land
+from dativo_engine.commits.fence import Asking, Edit, Landed, Place, land
 from dativo_engine.commits.layout import Wanted, table_location
 from dativo_engine.commits.stamp import kept_stamps, standing
 from dativo_engine.commits.stamps import codec, restamp
@@ -123,7 +123,14 @@ def wanted(job: ResolvedJob, table: TableName) -> Wanted:
 
 
 def publish(
-    place: Place, files: Sequence[StagedFile], *, run_id: str, attempt: int, spec: PartitionSpec, events: Events
+    place: Place,
+    files: Sequence[StagedFile],
+    *,
+    run_id: str,
+    attempt: int,
+    spec: PartitionSpec,
+    events: Events,
+    asking: Asking,
 ) -> Landed | None:
     """Make the quarantine hold just these files of this attempt, however often it is called. None: it needs none.
 
@@ -139,7 +146,7 @@ def publish(
             return None
         return Edit(added=added, removed=earlier, notes={RUN_NOTE: name})
 
-    return land(place, plan, events) if added or place.load() is not None else None
+    return land(place, plan, events, asking=asking) if added or place.load() is not None else None
 
 
 def _files_noted(table: Table, name: str) -> list[DataFile]:

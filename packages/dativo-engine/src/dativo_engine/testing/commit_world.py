@@ -22,7 +22,7 @@ from dativo_engine.catalogs import open_catalog, warehouse_location
 from dativo_engine.catalogs.locations import canonical, file_location
 from dativo_engine.commits.data_files import referenced_paths
 from dativo_engine.commits.iceberg import IcebergCommitter
-from dativo_engine.commits.publication import Direct, Publication
+from dativo_engine.commits.publication import Direct, Publication, late_seconds
 from dativo_engine.commits.quarantine import Quarantine
 from dativo_engine.errors import DativoError
 from dativo_engine.interfaces import Committer
@@ -129,7 +129,7 @@ class CommitWorld:
     def publication(self, job: ResolvedJob, lost: LostAnswers | None) -> Publication:
         """How the runs of this world become visible: table by table."""
         catalog = open_catalog(job)
-        return Direct(catalog if lost is None else lose_answers(catalog, lost))
+        return Direct(catalog if lost is None else lose_answers(catalog, lost), late_seconds(job))
 
     def job(
         self,
