@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from dativo_config.models.job import NessieConnection, RestConnection, SqlConnection
 from dativo_config.models.resolved import ResolvedJob
 from dativo_config.rights import remedy
+from pydantic import SecretStr
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
@@ -24,9 +26,6 @@ from dativo_engine.errors import AuthenticationError, DativoError, FatalError
 from dativo_engine.memory import MEBIBYTE
 from dativo_engine.pipeline import source_settings
 from dativo_engine.storage import Storage
-
-if TYPE_CHECKING:
-    from dativo_config.models.job import NessieConnection
 
 Part = Literal["catalog", "branch", "warehouse", "source"]
 PROBE = b"dativo was here"
@@ -70,9 +69,8 @@ def inspect(job: ResolvedJob) -> Iterator[Finding]:
 
 
 def _target(job: ResolvedJob) -> Iterator[Finding]:
-    nessie = job.target.connection and job.target.connection.nessie
     yield _found("catalog", _catalog_address(job), lambda: _check_catalog(job))
-    if nessie is not None:
+    if (nessie := job.target.nessie) is not None:
         yield _found("branch", job.target.branch, lambda: _check_branch(job, nessie))
     yield _found("warehouse", warehouse_location(job), lambda: _check_warehouse(job))
 
@@ -88,21 +86,20 @@ def _found(part: Part, target: str, reach: Callable[[], str]) -> Finding:
 
 
 def _catalog_address(job: ResolvedJob) -> str:
-    connection = job.target.connection
-    if connection is not None and connection.nessie is not None:
-        return shown_address(connection.nessie.uri)
-    if connection is not None and connection.rest is not None:
-        return shown_address(connection.rest.uri)
-    if connection is not None and connection.sql is not None and connection.sql.uri is not None:
-        from dativo_engine.catalogs.sql import shown_database
+    match job.target.server:
+        case NessieConnection(uri=uri) | RestConnection(uri=uri):
+            return shown_address(uri)
+        case SqlConnection(uri=SecretStr() as uri):
+            from dativo_engine.catalogs.sql import shown_database
 
-        return shown_database(connection.sql.uri.get_secret_value())
-    return str(job.tenant.catalog_file)
+            return shown_database(uri.get_secret_value())
+        case _:
+            return str(job.tenant.catalog_file)
 
 
 def _check_catalog(job: ResolvedJob) -> str:
     catalog = open_catalog(job)
-    if job.target.catalog != "nessie":  # there a table is looked for on a branch, if there is the branch
+    if job.target.nessie is None:  # there a table is looked for on a branch, if there is the branch
         _look_for_tables(job, catalog)
     return ""
 

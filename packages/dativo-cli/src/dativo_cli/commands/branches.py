@@ -27,7 +27,7 @@ def branches(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, as_json: b
     --json: a list with one object a tenant and server: uri, branches with branch, tenant, into, unmerged, conflict and
     committed_at, and runs with branch, tenant, job, run_id, attempt and age_seconds.
     """
-    loaded = [job for job in load_jobs(jobs, secrets).jobs if job.target.catalog == "nessie"]
+    loaded = [job for job in load_jobs(jobs, secrets).jobs if job.target.nessie is not None]
     groups: dict[tuple[str, str], list[ResolvedJob]] = {}
     for job in loaded:
         opened = with_secrets(job, secrets, screen)
@@ -51,8 +51,7 @@ def branches(screen: Screen, *, jobs: JobFlags, secrets: SecretFlags, as_json: b
 
 
 def _uri(job: ResolvedJob) -> str:
-    connection = job.target.connection
-    return "" if connection is None or connection.nessie is None else connection.nessie.uri
+    return "" if job.target.nessie is None else job.target.nessie.uri
 
 
 def _unmerged(tables: Sequence[str], conflict: str) -> str:

@@ -178,12 +178,17 @@ class Connection(Model):
 
     @property
     def catalog(self) -> CatalogKind:
-        """The catalogue that it names; embedded: none."""
+        """Which kind it is of; embedded: no server is named."""
         if self.nessie is not None:
             return "nessie"
         if self.rest is not None:
             return "rest"
         return "embedded" if self.sql is None else "sql"
+
+    @property
+    def server(self) -> NessieConnection | RestConnection | SqlConnection | None:
+        """Where the catalogue is; None: it is the embedded one."""
+        return self.nessie or self.rest or self.sql
 
     @property
     def store(self) -> ObjectStore | None:

@@ -19,9 +19,12 @@ from dativo_config.models.job import (
     Incremental,
     Job,
     Mode,
+    NessieConnection,
     Publish,
     RateLimits,
+    RestConnection,
     RetryConfig,
+    SqlConnection,
 )
 from dativo_config.project import Project
 from dativo_config.tenancy import Tenant
@@ -102,6 +105,16 @@ class ResolvedTarget:
     def catalog(self) -> CatalogKind:
         """Which kind of catalogue holds the tables."""
         return "embedded" if self.connection is None else self.connection.catalog
+
+    @property
+    def server(self) -> NessieConnection | RestConnection | SqlConnection | None:
+        """Where the catalogue is; None: it is the embedded one."""
+        return None if self.connection is None else self.connection.server
+
+    @property
+    def nessie(self) -> NessieConnection | None:
+        """The server, if it is one that has branches."""
+        return None if self.connection is None else self.connection.nessie
 
 
 @dataclass(frozen=True, slots=True)

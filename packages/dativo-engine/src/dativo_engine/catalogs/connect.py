@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dativo_config.models.job import NessieConnection, RestConnection, SqlConnection
+
 from dativo_engine.catalogs.warehouse import file_properties, warehouse_location
 
 if TYPE_CHECKING:
@@ -22,22 +24,24 @@ def open_catalog(job: ResolvedJob, *, branch: str = "") -> Catalog:
         ConnectionFailedError, RetryableError: it can't be reached, or is busy or out of order.
         FatalError: it is not there, or is something else.
     """
-    connection, files = job.target.connection, file_properties(job)
-    if connection is not None and connection.nessie is not None:
-        from dativo_engine.catalogs.nessie import open_branch
+    files = file_properties(job)
+    match job.target.server:
+        case NessieConnection() as server:
+            from dativo_engine.catalogs.nessie import open_branch
 
-        return open_branch(connection.nessie, branch or job.target.branch, files=files)
-    if connection is not None and connection.rest is not None:
-        from dativo_engine.catalogs.rest import open_rest
+            return open_branch(server, branch or job.target.branch, files=files)
+        case RestConnection() as server:
+            from dativo_engine.catalogs.rest import open_rest
 
-        return open_rest(connection.rest, files=files)
-    if connection is not None and connection.sql is not None:
-        from dativo_engine.catalogs.sql import open_sql
+            return open_rest(server, files=files)
+        case SqlConnection() as server:
+            from dativo_engine.catalogs.sql import open_sql
 
-        return open_sql(connection.sql, warehouse=warehouse_location(job), files=files)
-    from dativo_engine.catalogs.embedded import open_embedded
+            return open_sql(server, warehouse=warehouse_location(job), files=files)
+        case None:
+            from dativo_engine.catalogs.embedded import open_embedded
 
-    return open_embedded(job.tenant.catalog_file, warehouse=warehouse_location(job), files=files)
+            return open_embedded(job.tenant.catalog_file, warehouse=warehouse_location(job), files=files)
 
 
 def ensure_branch(job: ResolvedJob) -> None:
@@ -46,8 +50,7 @@ def ensure_branch(job: ResolvedJob) -> None:
     Raises:
         ConnectionFailedError, RetryableError, AuthenticationError, FatalError: as `open_catalog`.
     """
-    connection = job.target.connection
-    if connection is not None and connection.nessie is not None:
+    if job.target.nessie is not None:
         from dativo_engine.catalogs.nessie_api import NessieApi
 
-        NessieApi(connection.nessie).tenant_branch(job.target.branch)
+        NessieApi(job.target.nessie).tenant_branch(job.target.branch)

@@ -73,12 +73,11 @@ def survey(jobs: Sequence[ResolvedJob], *, now: dt.datetime | None = None) -> Su
     Raises:
         ConnectionFailedError, RetryableError, AuthenticationError, FatalError: the server can't be asked.
     """
-    found = [(job, job.target.connection.nessie) for job in jobs if job.target.connection is not None]
-    on_nessie = [(job, connection) for job, connection in found if connection is not None]
+    on_nessie = [(job, server) for job in jobs if (server := job.target.nessie) is not None]
     if not on_nessie:
         return None
-    first, connection = on_nessie[0]
-    api, tenant = NessieApi(connection), first.tenant
+    first, server = on_nessie[0]
+    api, tenant = NessieApi(server), first.tenant
     into = {job.target.branch: job.target.publish.to for job, _ in on_nessie if job.target.publish is not None}
     named = {job.target.branch for job, _ in on_nessie}
     default = api.default_branch()

@@ -36,11 +36,11 @@ def publish_on(job: ResolvedJob, events: Events) -> None:
         RetryableError: Nessie can't be reached; the next run merges it.
         FatalError: a table was changed on the other branch too, or there is no such branch.
     """
-    publish, connection = job.target.publish, job.target.connection
-    if publish is None or connection is None or connection.nessie is None:
+    publish, nessie = job.target.publish, job.target.nessie
+    if publish is None or nessie is None:
         return
     try:
-        changed = _merge(NessieApi(connection.nessie), job.target.branch, publish.to)
+        changed = _merge(NessieApi(nessie), job.target.branch, publish.to)
     except DativoError as error:
         told = (
             f"the run's rows are on branch {job.target.branch}, but publishing that to {publish.to} failed; "

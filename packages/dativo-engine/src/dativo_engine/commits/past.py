@@ -71,12 +71,11 @@ def past_of(job: ResolvedJob, name: TableName) -> Past:
     if table is None:
         message = f"{name}: there is no such table"
         raise FatalError(message)
-    connection = job.target.connection
-    if connection is None or connection.nessie is None:
+    if job.target.nessie is None:
         return SnapshotChain(place, table)
     from dativo_engine.catalogs.nessie_api import NessieApi
 
-    return BranchHistory(NessieApi(connection.nessie), job.target.branch, place, table)
+    return BranchHistory(NessieApi(job.target.nessie), job.target.branch, place, table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,7 @@ class Direct:
 
 def late_seconds(job: ResolvedJob) -> float:
     """`Direct.late_seconds` of the job's catalogue: the embedded one is in the process itself."""
-    connection = job.target.connection
-    embedded = connection is None or connection.catalog == "embedded"
-    return 0 if embedded else 2 * job.timeout_seconds
+    return 0 if job.target.server is None else 2 * job.timeout_seconds
 
 
 def open_publication(job: ResolvedJob, *, run_id: str, attempt: int, events: Events) -> Publication:
@@ -129,11 +127,10 @@ def open_publication(job: ResolvedJob, *, run_id: str, attempt: int, events: Eve
     Raises:
         AuthenticationError, ConnectionFailedError, RetryableError, FatalError: the catalogue can't be opened.
     """
-    connection = job.target.connection
-    if connection is None or connection.nessie is None:
+    if job.target.nessie is None:
         return Direct(open_catalog(job), late_seconds(job))
     # HTTP, which other catalogues do without.
     from dativo_engine.catalogs.nessie_api import NessieApi
     from dativo_engine.commits.branches import Branched
 
-    return Branched(job, NessieApi(connection.nessie), run_id=run_id, attempt=attempt, events=events)
+    return Branched(job, NessieApi(job.target.nessie), run_id=run_id, attempt=attempt, events=events)

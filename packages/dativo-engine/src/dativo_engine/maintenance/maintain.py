@@ -94,7 +94,7 @@ def maintain(
 def _expires(job: ResolvedJob, place: Place) -> bool:
     """Whether a table's snapshots expire by themselves. On Nessie the past is the branch's, whose commits stay."""
     table = place.load()
-    return table is not None and job.target.catalog != "nessie" and may_delete(job, table)
+    return table is not None and job.target.nessie is None and may_delete(job, table)
 
 
 def _orphans(job: ResolvedJob, name: TableName, catalog: Catalog, limits: Limits) -> list[Orphans]:

@@ -101,19 +101,18 @@ class Branches:
 
 def roots_of(job: ResolvedJob, catalog: Catalog, io: FileIO, limits: Limits) -> Roots:
     """The roots of the catalogue that a job's tables are in."""
-    connection = job.target.connection
-    if connection is None or connection.nessie is None:
+    if job.target.nessie is None:
         return Present(catalog)
     from dativo_engine.catalogs.nessie_api import NessieApi
 
-    api = NessieApi(connection.nessie)
+    api = NessieApi(job.target.nessie)
     return Branches(job, api, io, Walk(api, since=min(limits.snapshots, limits.reading)))
 
 
 def may_delete(job: ResolvedJob, table: Table) -> bool:
     """Whether files of a table may be deleted: not where its owner said `gc.enabled: false`."""
     says = job.target.properties.get(GC)
-    if says is None and job.target.catalog != "nessie":
+    if says is None and job.target.nessie is None:
         says = table.properties.get(GC)
     return says != "false"
 
