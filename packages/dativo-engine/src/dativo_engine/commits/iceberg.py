@@ -22,9 +22,9 @@ from pyiceberg.catalog import Catalog
 from dativo_engine.catalogs.files import clear_drafts
 from dativo_engine.catalogs.locations import canonical, is_local, local_path
 from dativo_engine.commits import quarantine
-from dativo_engine.commits.checkpoint import Checkpoints
+from dativo_engine.commits.earlier import EarlierRuns
 from dativo_engine.commits.fence import Asking, Landed, Place, land
-from dativo_engine.commits.journal import Journal, clear_leftovers, sweep
+from dativo_engine.commits.journal import Journal
 from dativo_engine.commits.leftovers import leftovers_told
 from dativo_engine.commits.points import Point, reach
 from dativo_engine.commits.publication import Part, Publication, open_publication
@@ -94,8 +94,8 @@ class IcebergCommitter:
         self._events = events
         self._settled = settled
         self._storage = storage_of(self._run.codec.io)
-        self._folder = job.tenant.staged_folder(job.name)
-        self._journal = Journal(self._folder, run_id=run_id, attempt=attempt)
+        folder = job.tenant.staged_folder(job.name)
+        self._journal = Journal(folder, run_id=run_id, attempt=attempt)
         self._mirror = Mirror(job.tenant, job.name)
         # Where several streams feed a table they have one contract; the first of them speaks for it.
         self._streams: dict[TableName, ResolvedStream] = {stream.table: stream for stream in reversed(job.streams)}
@@ -103,29 +103,16 @@ class IcebergCommitter:
         # Tables from which this run has rows in quarantine, once it publishes.
         self._quarantined: set[TableName] = set()
         self._unknown = False
-        # Whether nothing of earlier runs waits for this one to publish.
-        self._cleared = True
         # Whether a file could not be deleted that nobody needs.
         self._left = False
-        # Files that earlier runs wrote and a checkpoint gave to this one, and those that it needs no more.
-        self._checkpointed: Collection[str] = ()
-        self._unswept = set[str]()
+        self._places = [Place(catalog, name) for table in self._streams for name in (table, table.quarantine)]
+        self._earlier = EarlierRuns(folder, publication, self._places, self._storage_at, events)
 
     def last(self) -> Mapping[TableName, Stamp | None]:
         """See `Committer.last`."""
         self._clear_drafts()
-        self._checkpointed = self._in_checkpoint()
-        self._cleared = self._clear_leftovers()
+        self._earlier.clear()
         return {name: self._target(name).before for name in self._streams}
-
-    def _clear_leftovers(self) -> bool:
-        """Delete what runs left that are no more; answers whether that is all."""
-        keep = self._in_checkpoint()
-        return clear_leftovers(self._folder, self._publication, self._places, self._storage_at, self._events, keep=keep)
-
-    def _in_checkpoint(self) -> Collection[str]:
-        left = Checkpoints(self._folder).load()
-        return () if left is None else left.paths
 
     def _clear_drafts(self) -> None:
         """Delete what killed processes left half written of mirrors, and of the job's objects beside local tables."""
@@ -162,10 +149,7 @@ class IcebergCommitter:
         except CommitStateUnknownError:
             self._unknown = True
             raise
-        if not self._cleared:
-            with leftovers_told(self._events, "Files of runs that were killed"):
-                self._cleared = self._clear_leftovers()
-            self.sweep(())
+        self._earlier.clear_rest()
         self._journal.close(keep=self._unknown or self._left or self._publication.left_behind)
         reach("before_mirror")
         self._repair_mirror(results.values())
@@ -220,12 +204,7 @@ class IcebergCommitter:
 
     def sweep(self, locations: Collection[str]) -> None:
         """See `Committer.sweep`."""
-        self._unswept.update(locations)
-        # A killed run may have taken them over, and its request be on its way. If it stays so, maintenance finds them.
-        if self._cleared:
-            with leftovers_told(self._events, "Files of a checkpoint that nobody goes on from"):
-                sweep(self._unswept, self._publication, self._places, self._storage_at)
-            self._unswept.clear()
+        self._earlier.sweep(locations)
 
     def abandon(self) -> None:
         """See `Committer.abandon`."""
@@ -242,19 +221,14 @@ class IcebergCommitter:
 
     def _discard(self, target: Target) -> None:
         """Delete what is staged for a table; what can't be is told, and stays for a later run to delete."""
-        # What a checkpoint gave to this run, the killed one that it is of may have committed since.
-        adopted = target.staged.keys() & set(self._checkpointed)
+        # The run that wrote them may have committed them since.
+        adopted = [path for path in target.staged if self._earlier.wrote(path)]
         for path in adopted:
             del target.staged[path]
-        self.sweep(adopted)
+        self._earlier.sweep(adopted)
         with leftovers_told(self._events, f"{target.name}: files that the run staged") as cleaning:
             target.discard()
         self._left |= not cleaning.done
-
-    @property
-    def _places(self) -> list[Place]:
-        catalog = self._run.catalog
-        return [Place(catalog, name) for table in self._streams for name in (table, table.quarantine)]
 
     def _storage_at(self, location: str) -> Storage:
         """The storage of the table that lies there."""

@@ -10,22 +10,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dativo_config.wording import counted
-
 from dativo_engine.catalogs.files import make_folder, sync_folder
-from dativo_engine.catalogs.locations import canonical
 from dativo_engine.commits.asked import Asked
-from dativo_engine.commits.checkpoint import FILE as CHECKPOINT
-from dativo_engine.commits.fence import Place
-from dativo_engine.commits.leftovers import leftovers_told
-from dativo_engine.commits.publication import Publication
-from dativo_engine.events import Events
 from dativo_engine.storage import Storage, StoredFile
 
 if TYPE_CHECKING:
@@ -95,84 +87,13 @@ class Journal:
             self._locations.clear()
 
 
-def clear_leftovers(
-    folder: Path,
-    publication: Publication,
-    places: Sequence[Place],
-    storage_at: StorageAt,
-    events: Events,
-    *,
-    keep: Collection[str] = (),
-) -> bool:
-    """Delete the files of runs that are no more, except data files which readers of the tables may see.
-
-    What can't be deleted, as by a role that may not, is told and stays, and so does what says that it is there.
+@contextmanager
+def abandoned(folder: Path) -> Generator[tuple[list[Leftovers], set[str]]]:
+    """What runs left behind that are no more, whose journals are locked until the block ends; and which runs live.
 
     Args:
-        keep: locations of files that a checkpoint still needs.
-
-    Returns:
-        Whether that is all: files of runs that may yet become visible wait until they can't any more.
+        folder: of one job's journals.
     """
-    with _abandoned(folder) as (found, living):
-        # First: what is not visible by the time that readers' files are looked up then never will be.
-        asked: dict[str, list[Asked]] = {}
-        for leftovers in found:
-            asked.setdefault(leftovers.run_id, []).extend(leftovers.asked)
-        waiting = publication.forget(asked, living=living)
-        for leftovers in found:
-            for draft in folder.glob(f"*{leftovers.run_id}.{CHECKPOINT}*"):
-                draft.unlink(missing_ok=True)
-            if leftovers.run_id in waiting:
-                continue
-            with leftovers_told(events, f"Files that run {leftovers.run_id} left behind"):
-                deleted = _clear(leftovers, publication, places, storage_at, keep)
-                if deleted:
-                    message = f"Deleted {counted(deleted, 'file')} that run {leftovers.run_id} left behind unpublished"
-                    events.emit("leftovers_removed", message, left_by=leftovers.run_id, files=deleted)
-                leftovers.journal.unlink(missing_ok=True)
-    return not waiting
-
-
-def _clear(
-    leftovers: Leftovers,
-    publication: Publication,
-    places: Sequence[Place],
-    storage_at: StorageAt,
-    keep: Collection[str],
-) -> int:
-    """Delete one run's files that no reader may see; answers how many."""
-    files = {location: list(leftovers.files(location, storage_at(location))) for location in leftovers.locations}
-    # The job may no longer feed a table that the run committed to.
-    others = {asked.table for asked in leftovers.asked} - {place.name for place in places}
-    tables = [*places, *(Place(publication.catalog, name) for name in others)]
-    needed = {canonical(path) for path in keep} | (_named(publication, tables) if any(files.values()) else set[str]())
-    deleted = 0
-    for location, here in files.items():
-        orphans = [file for file in here if file.upload or canonical(file.location) not in needed]
-        storage_at(location).delete(orphans)
-        deleted += len(orphans)
-    return deleted
-
-
-def sweep(locations: Collection[str], publication: Publication, places: Sequence[Place], storage_at: StorageAt) -> None:
-    """Delete these files, except those which readers of the tables may see."""
-    named = _named(publication, places) if locations else set[str]()
-    gone: dict[Storage, list[str]] = {}
-    for location in locations:
-        if canonical(location) not in named:
-            gone.setdefault(storage_at(location), []).append(location)
-    for storage, files in gone.items():
-        storage.delete(files)
-
-
-def _named(publication: Publication, places: Sequence[Place]) -> set[str]:
-    return {canonical(path) for path in publication.named(places)}
-
-
-@contextmanager
-def _abandoned(folder: Path) -> Generator[tuple[list[Leftovers], set[str]]]:
-    """What runs left behind that are no more, whose journals are locked until the block ends; and which runs live."""
     found: list[Leftovers] = []
     living: set[str] = set()
     with ExitStack() as held:
