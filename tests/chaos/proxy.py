@@ -18,15 +18,17 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 Brief = Literal["reset", "lost", "cut", "late", "trickled", "429", "500", "503"]
-Fault = Brief | Literal["never", "401"]
+Fault = Brief | Literal["never", "401", "expired"]
 """reset: before the server gets the request; lost: its answer, after it was carried out; cut: half of the body arrives;
 late: everything takes a second longer; trickled: the answer comes byte by byte; the numbers: the server answers so and
-does nothing; never: it carries the request out, and the answer does not come as long as anyone waits."""
+does nothing; expired: what Amazon says to a session token
+that has expired; never: it carries the request out, and the answer does not come as long as anyone waits."""
 FAULTS: tuple[Brief, ...] = get_args(Brief)
 LATE_SECONDS = 1.0
 # Between two bytes, of which so many come alone.
 TRICKLE_SECONDS = 0.02
 TRICKLED = 50
+EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect"}
 
 
@@ -106,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         elif fault in ("401", "429", "500", "503"):
             self._answer(int(fault), [("Content-Type", "text/plain")], b"the proxy says no")
+        elif fault == "expired":
+            self._answer(400, [("Content-Type", "application/xml")], EXPIRED)
         else:
             if fault == "late":
                 time.sleep(LATE_SECONDS)

@@ -15,7 +15,7 @@ from tests.chaos.proxy import Trouble, proxy
 from tests.e2e.project import Finished, Project
 from tools.services.nessie import NessieServer
 from tools.services.postgres import PostgresServer
-from tools.services.seaweedfs import S3Server
+from tools.services.seaweedfs import S3Server, Session
 
 pytestmark = pytest.mark.xdist_group("s3")
 # From the command to its end; longer where the machine has more to do than it has processors for.
@@ -37,12 +37,13 @@ class Lake:
     bucket: str
     secrets: Mapping[str, str]
     catalog: str = ""
+    session: str = ""
     more: str = ""
 
     def target(self) -> str:
         """The block `target` of a job."""
         store = STORE.format(endpoint=self.s3.endpoint, bucket=self.bucket)
-        return f"target:\n{self.more}  connection:\n{self.catalog}{store}"
+        return f"target:\n{self.more}  connection:\n{self.catalog}{store}{self.session}"
 
     def with_secrets(self, **secrets: str) -> Lake:
         """The same, with other secrets."""
@@ -68,6 +69,13 @@ def on_rest(lake: Lake, *, warehouse: str = "", uri: str = "", more: str = 'cred
 
 def on_sql(lake: Lake, uri: str) -> Lake:
     return replace(lake, catalog='    sql: {uri: "${secret:dsn}"}\n').with_secrets(dsn=uri)
+
+
+def with_session(lake: Lake, session: Session) -> Lake:
+    """With temporary keys."""
+    lake = replace(lake, session='      session_token: "${secret:session}"\n')
+    keys = {"key": session.access_key_id, "secret": session.secret_access_key, "session": session.session_token}
+    return lake.with_secrets(**keys)
 
 
 def on_nessie(lake: Lake, uri: str, more: str = "") -> Lake:
@@ -136,11 +144,13 @@ class World:
 NOBODY = "http://127.0.0.1:9"
 TOKEN = 'token: "${secret:token}"'
 KEYS = "target.connection.s3.access_key_id"
+SESSION = "target.connection.s3.session_token"
 # What is wrong: the job, and the setting that must be named.
 WRONG: Mapping[str, tuple[Callable[[World], Lake], str]] = {
     "secret": (lambda at: at.lake.with_secrets(secret="no-such-secret"), KEYS),
     "key": (lambda at: at.lake.with_secrets(key="nobody"), KEYS),
     "key without rights": (lambda at: at.lake.with_secrets(key=at.lake.s3.powerless_key_id), KEYS),
+    "ended session": (lambda at: with_session(at.lake, at.lake.s3.expired(at.lake.s3.session())), SESSION),
     "bucket": (lambda at: replace(at.lake, bucket="no-such-bucket"), "target.connection.s3.bucket"),
     "store": (lambda at: at.without_store, "target.connection.s3.endpoint"),
     "rest client": (lambda at: on_rest(at.lake).with_secrets(client="x:y"), "target.connection.rest.credential"),
@@ -184,6 +194,57 @@ def test_a_wrong_setting_ends_a_run_and_a_check_with_one_line_that_names_it(
     checked = run(project, job, "check")
     assert checked.exit_code == 2
     assert setting in checked.stderr
+
+
+@pytest.mark.parametrize("catalog", ["embedded", "nessie"])
+def test_temporary_keys_load_and_when_they_end_are_named_and_the_next_go_on(
+    project: Project, lake: Lake, s3: S3Server, nessie: NessieServer, catalog: str
+) -> None:
+    if catalog == "nessie":
+        branch = f"  branch: acme__{uuid.uuid4().hex[:12]}\n"
+        lake = replace(on_nessie(lake, nessie.uri), bucket=nessie.bucket, more=branch)
+    session = s3.session()
+    keys = with_session(lake, session)
+    project.orders("a.csv", [(1, "x", "1.00"), (2, "y", "2.50")])
+    assert run(project, keys, "check").exit_code == 0
+    done = run(project, keys)
+    assert (done.exit_code, done.event_types[-1]) == (0, "job_finished"), done.stderr
+    project.orders("b.csv", [(3, "z", "3.00")])
+    fails_in_one_line(project, with_session(lake, s3.expired(session)), SESSION)
+    following = with_session(lake, s3.session())
+    done = run(project, following)
+    assert done.exit_code == 0, done.stderr
+    shown = run(project, following, "table", "show", "--json")
+    assert json.loads(shown.stdout)["rows"] == 3, shown.stderr
+
+
+def test_a_session_that_ends_as_amazon_says_it_is_named_by_its_setting(
+    project: Project, lake: Lake, s3: S3Server
+) -> None:
+    trouble = Trouble()
+    project.orders("a.csv", [(1, "x", "1.00")])
+    with proxy(s3.endpoint, trouble) as endpoint:
+        at = with_session(replace(lake, s3=replace(s3, endpoint=endpoint)), s3.session())
+        assert run(project, at).exit_code == 0
+        project.orders("b.csv", [(2, "y", "2.50")])
+        for request in ("PUT", "."):  # while a run writes; from its first request on
+            trouble.begin("expired", every=request)
+            fails_in_one_line(project, at, SESSION)
+
+
+def fails_in_one_line(project: Project, lake: Lake, setting: str) -> None:
+    """A run, and a check."""
+    for command in ("run", "check"):
+        began = time.monotonic()
+        done = run(project, lake, command)
+        seconds = time.monotonic() - began
+        assert done.exit_code == 2, done.stdout + done.stderr
+        reason = str(done.events[-1]["message"]) if command == "run" else done.stderr
+        assert setting in reason
+        assert "\n" not in reason.rstrip()
+        shown = done.stdout + done.stderr
+        assert not [name for name in ("secret", "session") if lake.secrets[name] in shown]
+        assert seconds < SECONDS
 
 
 def test_a_token_that_nessie_refuses_is_named_by_its_setting(

@@ -1,8 +1,11 @@
-"""SeaweedFS: an S3 that checks signatures, and an Iceberg REST catalogue for its table buckets."""
+"""SeaweedFS: an S3 that checks signatures and gives temporary keys; an Iceberg REST catalogue for its table buckets."""
 
 from __future__ import annotations
 
+import base64
 import errno
+import hashlib
+import hmac
 import json
 import secrets
 import shutil
@@ -22,8 +25,20 @@ from tools.services.ports import GRPC_DISTANCE, LOOPBACK, free_ports
 from tools.services.process import Process, running, service_folder
 
 REGION = "us-east-1"
+# What temporary keys may do, and the only one who gets them.
+ROLE = "load"
+SESSION_SECONDS = 900
 PROBE = "dativo-probe"
 CLIENT = Config(connect_timeout=1, read_timeout=10, retries={"total_max_attempts": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Temporary keys."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,7 @@ class S3Server:
             OAuth2 with the keys as the client.
         powerless_key_id: a key, with the same secret, that is known and may do nothing.
         loader_key_id: a key, with the same secret, that may read, write and list objects, and make no bucket.
+        signing_key: what its session tokens are signed with; empty: it is not known.
         process: to be killed, and started again with `answers`; None: it is not ours.
     """
 
@@ -44,6 +60,7 @@ class S3Server:
     powerless_key_id: str = "powerless"
     loader_key_id: str = "loader"
     iceberg: str = ""
+    signing_key: str = field(default="", repr=False)
     process: Process | None = field(default=None, repr=False)
 
     def environment(self) -> Mapping[str, str]:
@@ -100,6 +117,32 @@ class S3Server:
         pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [found["Key"] for page in pages for found in page.get("Contents", ()) if "Key" in found]
 
+    def session(self) -> Session:
+        """Temporary keys that may do with objects what they like, for a quarter of an hour."""
+        client = boto3.client(
+            "sts",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.loader_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=REGION,
+            config=CLIENT,
+        )
+        role = f"arn:aws:iam::role/{ROLE}"
+        keys = client.assume_role(RoleArn=role, RoleSessionName=ROLE, DurationSeconds=SESSION_SECONDS)["Credentials"]
+        return Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+    def expired(self, session: Session) -> Session:
+        """The same keys as they are an hour later: their token with all its times that much earlier, signed anew.
+
+        The shortest session that the server gives takes a quarter of an hour to end.
+        """
+        header, body, _ = session.session_token.split(".")
+        claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+        claims |= {name: claims[name] - 3600 for name in ("iat", "nbf", "exp")}
+        signed = f"{header}.{_base64url(json.dumps(claims).encode())}"
+        signature = hmac.digest(self.signing_key.encode(), signed.encode(), hashlib.sha256)
+        return replace(session, session_token=f"{signed}.{_base64url(signature)}")
+
     def answers(self) -> bool:
         """Whether it takes an object: it lists buckets before it has a place to put one."""
         try:
@@ -144,11 +187,18 @@ def seaweedfs(host: str = LOOPBACK) -> Generator[S3Server]:
     if weed is None:
         raise RuntimeError(missing())
     master, volume, filer, s3, iceberg, lance = free_ports(6, host)
-    server = S3Server(f"http://{host}:{s3}", "dativo", secrets.token_hex(16), iceberg=f"http://{host}:{iceberg}")
+    server = S3Server(
+        f"http://{host}:{s3}",
+        "dativo",
+        secrets.token_hex(16),
+        iceberg=f"http://{host}:{iceberg}",
+        signing_key=secrets.token_hex(16),
+    )
     with service_folder("seaweedfs") as folder:
-        keys = folder / "s3.json"
-        keys.write_text(json.dumps(_identities(server)))
-        keys.chmod(0o600)
+        keys, sessions = folder / "s3.json", folder / "iam.json"
+        for file, settings in ((keys, _identities(server)), (sessions, _sessions(server))):
+            file.write_text(json.dumps(settings))
+            file.chmod(0o600)
         data = folder / "data"
         data.mkdir()
         command = [
@@ -171,6 +221,7 @@ def seaweedfs(host: str = LOOPBACK) -> Generator[S3Server]:
             f"-s3.port.iceberg={iceberg}",
             f"-s3.port.lance={lance}",
             f"-s3.config={keys}",
+            f"-s3.iam.config={sessions}",
         ]
         try:
             process = Process(command, folder)
@@ -204,3 +255,31 @@ def _identities(server: S3Server) -> dict[str, list[dict[str, object]]]:
             for key, actions in rights.items()
         ]
     }
+
+
+def _sessions(server: S3Server) -> dict[str, object]:
+    allowed = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}
+    user = f"arn:aws:iam::000000000000:user/{server.loader_key_id}"
+    trusted = {"Effect": "Allow", "Principal": {"AWS": user}, "Action": ["sts:AssumeRole"]}
+    return {
+        "sts": {
+            "issuer": "seaweedfs",
+            "tokenDuration": "1h",
+            "maxSessionLength": "12h",
+            "signingKey": base64.b64encode(server.signing_key.encode()).decode(),
+        },
+        "policy": {"defaultEffect": "Deny"},
+        "policies": [{"name": ROLE, "document": {"Version": "2012-10-17", "Statement": [allowed]}}],
+        "roles": [
+            {
+                "roleName": ROLE,
+                "roleArn": f"arn:aws:iam::role/{ROLE}",
+                "trustPolicy": {"Version": "2012-10-17", "Statement": [trusted]},
+                "attachedPolicies": [ROLE],
+            }
+        ],
+    }
+
+
+def _base64url(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

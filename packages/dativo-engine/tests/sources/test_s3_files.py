@@ -5,6 +5,7 @@ import io
 import socket
 import time
 import uuid
+from dataclasses import asdict
 
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from dativo_engine.errors import AuthenticationError, ConnectionFailedError, Fat
 from pyarrow import parquet
 from source_support import Job, MakeJob, contract
 
+from tests.chaos.proxy import Trouble, proxy
 from tools.services.seaweedfs import S3Server
 
 A = contract(a="long")
@@ -86,6 +88,28 @@ def test_wrong_keys_are_named_by_their_setting_and_never_shown(make_job: MakeJob
     unknown = job(make_job, s3, f"s3://{bucket}/in/2024-01.csv", access_key_id="nobody")
     with pytest.raises(AuthenticationError, match=r"source\.credentials\.access_key_id"):
         unknown.source().check()
+
+
+@pytest.mark.parametrize("pattern", ["in/2024-01.csv", "in/*.csv", "in/"])
+@pytest.mark.parametrize("words", ["SeaweedFS", "Amazon"])
+def test_temporary_keys_read_and_when_they_end_are_told_so(
+    make_job: MakeJob, s3: S3Server, bucket: str, pattern: str, words: str
+) -> None:
+    session, trouble, location = s3.session(), Trouble(), f"s3://{bucket}/{pattern}"
+    with proxy(s3.endpoint, trouble) as amazon:
+        endpoint = amazon if words == "Amazon" else s3.endpoint
+        assert 0 in job(make_job, s3, location, endpoint=endpoint, **asdict(session)).read().column("a")
+        ended = session if words == "Amazon" else s3.expired(session)
+        trouble.begin("expired", every=".")
+        with pytest.raises(FatalError, match=r"source\.credentials\.session_token, which may have expired") as told:
+            job(make_job, s3, location, endpoint=endpoint, **asdict(ended)).source().check()
+        trouble.begin("expired", every="GET")
+        if words == "Amazon" and pattern == "in/*.csv":
+            with pytest.raises(AuthenticationError, match=r"the session token for \S+ has expired"):
+                job(make_job, s3, location, endpoint=endpoint, **asdict(ended)).source().check()
+    assert session.secret_access_key not in str(told.value)
+    assert ended.session_token not in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("pattern", ["in/2024-01.csv", "in/*.csv"])

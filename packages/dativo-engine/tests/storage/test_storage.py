@@ -14,6 +14,7 @@ from dativo_engine.storage import Storage
 from dativo_engine.storage.fileio import StorageFileIO
 from dativo_engine.storage.upload import PART_BYTES
 
+from tests.chaos.proxy import Trouble, proxy
 from tools.services.seaweedfs import S3Server
 
 pytestmark = pytest.mark.xdist_group("s3")
@@ -164,6 +165,35 @@ def test_what_is_wrong_with_the_settings_is_said_in_one_line(
         ask(Storage(settings(s3, **wrong)), f"s3://{bucket}/x")
     assert "\n" not in str(raised.value)
     assert "the-wrong-secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("ask", ASKED, ids=["open", "size", "create", "delete", "find"])
+@pytest.mark.parametrize("words", ["SeaweedFS", "Amazon"])
+def test_a_session_token_that_has_expired_is_named_by_its_setting(s3: S3Server, ask: Ask, words: str) -> None:
+    bucket = f"lake-{uuid.uuid4().hex[:12]}"
+    s3.make_bucket(bucket)
+    session, trouble = s3.session(), Trouble()
+    with proxy(s3.endpoint, trouble) as amazon:
+        endpoint = amazon if words == "Amazon" else s3.endpoint
+        good, ended = (
+            Storage(
+                {
+                    "s3.endpoint": endpoint,
+                    "s3.access-key-id": keys.access_key_id,
+                    "s3.secret-access-key": keys.secret_access_key,
+                    "s3.session-token": keys.session_token,
+                }
+            )
+            for keys in (session, session if words == "Amazon" else s3.expired(session))
+        )
+        write(good, f"s3://{bucket}/x", b"there")
+        trouble.begin("expired", every=".")
+        with pytest.raises(
+            FatalError, match=r"target\.connection\.s3\.session_token.*expired|expired.*session_token"
+        ) as raised:
+            ask(ended, f"s3://{bucket}/x")
+    assert "\n" not in str(raised.value)
+    assert session.secret_access_key not in str(raised.value)
 
 
 def test_a_location_of_another_kind_is_refused() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dativo_engine.storage.files import StoredFile
-from dativo_engine.storage.s3_errors import explained, told
+from dativo_engine.storage.s3_errors import Place, explained, told
 from dativo_engine.storage.upload import Upload
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ ANY_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The clients of one store. `place` is what messages call it."""
+    """The clients of one store."""
 
     client: BaseClient
     filesystem: FileSystem
-    place: str
+    place: Place
 
 
 class S3Files:
@@ -152,7 +152,8 @@ def _connect(settings: tuple[tuple[str, str], ...], bucket: str) -> Connected:
     )
     times = {"s3.connect-timeout": str(CONNECT_SECONDS), "s3.request-timeout": str(READ_SECONDS)}
     filesystem = PyArrowFileIO({**times, **given}).fs_by_scheme("s3", bucket)
-    return Connected(client, filesystem, urlsplit(endpoint).netloc if endpoint else "AWS S3")
+    name = urlsplit(endpoint).netloc if endpoint else "AWS S3"
+    return Connected(client, filesystem, Place(name, temporary="s3.session-token" in given))
 
 
 def split(location: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from dativo_engine.errors import AuthenticationError, ConnectionFailedError, DativoError, FatalError, RetryableError
 
@@ -15,11 +16,15 @@ _NO_FILE = re.compile(
 )
 _NO_BUCKET = re.compile(r"NoSuchBucket|NO_SUCH_BUCKET|Invalid bucket name")
 _KEYS = "target.connection.s3.access_key_id and secret_access_key"
+_SESSION = "target.connection.s3.session_token"
+# SeaweedFS and MinIO do not tell a session that has ended from one that never was.
+_PERHAPS_EXPIRED = f", and {_SESSION}, which may have expired"
 
 _NOT_REACHED = "{place} can't be reached or hung up, check target.connection.s3.endpoint: {cause}"
 
 Row = tuple[str | re.Pattern[str], type[DativoError], str]
-# The first that fits says what to do. `place` is the store, `cause` the SDK's own words without their preamble.
+# The first that fits says what to do. `place` is the store, `cause` the SDK's own words without their preamble,
+# `session` what else to look at where the keys are temporary.
 _MEANINGS: Sequence[Row] = (
     (
         r"Unable to locate credentials|[Pp]artial credentials|config profile .* could not be found",
@@ -32,12 +37,15 @@ _MEANINGS: Sequence[Row] = (
     (
         r"ExpiredToken|TokenRefreshRequired|EXPIRED_TOKEN",
         AuthenticationError,
-        "the store refuses the credentials: the session token of {place} has expired; get a new one",
+        (
+            "the store refuses the credentials: the session token for {place} has expired; "
+            f"get new temporary keys, and set {_SESSION} and the two keys to them"
+        ),
     ),
     (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE",
         AuthenticationError,
-        f"the store refuses the credentials: {{place}} does not know them; check {_KEYS}",
+        f"the store refuses the credentials: {{place}} does not know them; check {_KEYS}{{session}}",
     ),
     (_NO_BUCKET, FatalError, "{place} has no such bucket; check target.connection.s3.bucket"),
     (
@@ -48,14 +56,31 @@ _MEANINGS: Sequence[Row] = (
     (
         r"AccessDenied|ACCESS_DENIED|\(403\)|HTTP status 403",
         AuthenticationError,
-        f"the store refuses the credentials: {{place}} forbids it (403); check {_KEYS}, and what they may do",
+        (
+            f"the store refuses the credentials: {{place}} forbids it (403); check {_KEYS}{{session}}, "
+            "and what they may do"
+        ),
+    ),
+    (
+        # Amazon's answer to HEAD where a token has expired, or the region is not the bucket's.
+        r"^400 \(400\)|HTTP status 400",
+        FatalError,
+        "{place} refuses the request and does not say why (400); check target.connection.s3.region{session}",
     ),
     (r"SlowDown|InternalError|ServiceUnavailable|\(5\d\d\)", RetryableError, "{place} failed: {cause}"),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store as messages call it, and whether the keys to it are those of a session, which ends."""
+
+    name: str
+    temporary: bool = False
+
+
 @contextmanager
-def told(location: str, place: str, *, missing_ok: bool = False) -> Generator[None]:
+def told(location: str, place: Place, *, missing_ok: bool = False) -> Generator[None]:
     """Turn what the clients raise into errors of ours.
 
     Raises:
@@ -81,19 +106,21 @@ def told(location: str, place: str, *, missing_ok: bool = False) -> Generator[No
         raise FileNotFoundError(message)
 
 
-def explained(said: str, location: str, place: str) -> DativoError:
+def explained(said: str, location: str, place: Place) -> DativoError:
     """What the store `said` about a location, as the error that tells what to do next."""
     plain = without_names(said, location)
     found = ((kind, told) for words, kind, told in _MEANINGS if re.search(words, plain))
     kind, meaning = next(found, (ConnectionFailedError, _NOT_REACHED))
-    return kind(f"{location}: {meaning.format(place=place, cause=_cause(said))}")
+    session = _PERHAPS_EXPIRED if place.temporary else ""
+    return kind(f"{location}: {meaning.format(place=place.name, cause=_cause(said), session=session)}")
 
 
 def without_names(said: str, location: str) -> str:
     """What was said, without the key and the address, which may hold the words that mean something."""
     bucket, _, key = location.partition("://")[2].partition("/")
     for name in filter(None, (f"{bucket}/{key}", key)):
-        said = said.replace(name, "")
+        # Not within a word: a key `x` is no part of ExpiredToken.
+        said = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "", said)
     return re.sub(r"https?://[^\s\"']+", "", said)
 
 

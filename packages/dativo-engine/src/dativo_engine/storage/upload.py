@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from typing_extensions import Buffer
 
+    from dativo_engine.storage.s3_errors import Place
+
 PART_BYTES = 8 * 1024 * 1024
 # On their way beside the one that is filled: an open file holds three parts at most.
 PARTS_ON_THE_WAY = 2
@@ -24,7 +26,7 @@ class Upload:
     The process may be killed at any time: then parts are left, which nobody sees and `Files.find` finds.
     """
 
-    def __init__(self, client: BaseClient, *, bucket: str, key: str, location: str, place: str) -> None:
+    def __init__(self, client: BaseClient, *, bucket: str, key: str, location: str, place: Place) -> None:
         self._client = client
         self._object = {"Bucket": bucket, "Key": key}
         self._location = location

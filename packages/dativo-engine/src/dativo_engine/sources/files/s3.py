@@ -25,20 +25,28 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 ATTEMPTS = 2
 
 _WRONG_KEY = re.compile(
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|INVALID_ACCESS_KEY|SIGNATURE"
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE"
 )
+_EXPIRED = re.compile(r"ExpiredToken|TokenRefreshRequired|EXPIRED_TOKEN")
 _FORBIDDEN = re.compile(r"ACCESS_DENIED|AccessDenied|HTTP status 403|HTTP response code 403|No response body.*403")
 _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket")
 _OTHER_REGION = re.compile(r"PermanentRedirect|AuthorizationHeaderMalformed|HTTP response code 301|HTTP status 301")
+# Amazon's answer to HEAD where a token has expired, or the region is not the bucket's.
+_NO_REASON = re.compile(r"HTTP status 400|HTTP response code 400")
 _NO_FILE = re.compile(r"NO_SUCH_KEY|NoSuchKey|RESOURCE_NOT_FOUND|HTTP response code 404|HTTP status 404|does not exist")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Storage:
-    """Objects of the buckets that one job's keys open. `place` is what messages call the server."""
+    """Objects of the buckets that one job's keys open. `place` is what messages call the server.
+
+    Attributes:
+        temporary: the keys are those of a session, which ends.
+    """
 
     filesystem: S3FileSystem
     place: str
+    temporary: bool = False
 
     def find(self, pattern: str, suffixes: tuple[str, ...]) -> Iterator[File]:
         """The objects of `s3://bucket/key`, a glob, or a prefix that ends in `/` (or is one)."""
@@ -100,18 +108,24 @@ class S3Storage:
 
     def _explain(self, text: str, location: str) -> ConnectionFailedError | FatalError | RetryableError:
         said, text = text, without_names(text, location)
-        keys = "check source.credentials.access_key_id and secret_access_key"
-        if _WRONG_KEY.search(text):
-            return AuthenticationError(f"{location}: {self.place} does not accept the keys; {keys}")
-        if _FORBIDDEN.search(text):
-            return AuthenticationError(f"{location}: {self.place} forbids it (403); {keys}, and what they may read")
-        if _NO_BUCKET.search(text):
-            return FatalError(f"{location}: {self.place} has no such bucket")
-        if _OTHER_REGION.search(text):
-            return FatalError(f"{location}: the bucket is in another region; set source.connection.region")
-        if _NO_FILE.search(text):
-            return RetryableError(f"{location}: the object vanished while the run was reading")
-        return ConnectionFailedError(f"{location}: {self.place} can't be reached or hung up: {_cause(said)}")
+        place, setting = self.place, "source.credentials.session_token"
+        session = f", and {setting}, which may have expired" if self.temporary else ""
+        keys = f"check source.credentials.access_key_id and secret_access_key{session}"
+        new = f"get new temporary keys, and set {setting} and the two keys to them"
+        unclear = f"check source.connection.region{session}"
+        meanings = (
+            (_EXPIRED, AuthenticationError, f"the session token for {place} has expired; {new}"),
+            (_WRONG_KEY, AuthenticationError, f"{place} does not accept the keys; {keys}"),
+            (_FORBIDDEN, AuthenticationError, f"{place} forbids it (403); {keys}, and what they may read"),
+            (_NO_BUCKET, FatalError, f"{place} has no such bucket"),
+            (_OTHER_REGION, FatalError, "the bucket is in another region; set source.connection.region"),
+            (_NO_REASON, FatalError, f"{place} refuses the request and does not say why (400); {unclear}"),
+            (_NO_FILE, RetryableError, "the object vanished while the run was reading"),
+        )
+        found = ((kind, meaning) for words, kind, meaning in meanings if words.search(text))
+        unknown = f"{place} can't be reached or hung up: {_cause(said)}"
+        kind, meaning = next(found, (ConnectionFailedError, unknown))
+        return kind(f"{location}: {meaning}")
 
 
 class _Object(io.RawIOBase):
@@ -165,7 +179,7 @@ def open_s3(credentials: S3Credentials, connection: S3Connection) -> S3Storage:
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
     )
-    return S3Storage(filesystem, address.netloc if address else "AWS S3")
+    return S3Storage(filesystem, address.netloc if address else "AWS S3", temporary=token is not None)
 
 
 def _file(info: FileInfo) -> File:
