@@ -72,6 +72,7 @@ def test_lists_come_in_the_order_of_ids_page_by_page(fake: FakeHubSpot, sdk: Sdk
         page = api.get_page(limit=3, after=after, properties=["email", "lastmodifieddate"])
         found += [record.id for record in page.results]
         assert page.results[0].properties["lastmodifieddate"] == "2026-01-05T08:00:00.000Z"
+        assert page.results[0].properties["email"] == f"{len(found) - len(page.results)}@example.com"
         if page.paging is None:
             break
         after = page.paging.next.after
