@@ -205,7 +205,7 @@ class HubSpotSource:
             case HubSpotCredentials(
                 client_id=str() as app, client_secret=SecretStr() as secret, refresh_token=SecretStr() as given
             ):
-                url = f"{self._options.base_url.rstrip('/')}/oauth/v1/token"
+                url = f"{self._options.base_url.rstrip('/')}/oauth/2026-03/token"
                 return refresh_token(url, app, given.get_secret_value(), client_secret=secret.get_secret_value())
             case _:
                 message = (
