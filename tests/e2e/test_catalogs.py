@@ -31,7 +31,7 @@ STORE = """\
 
 @dataclass(frozen=True)
 class Lake:
-    """Where a job's tables are to go, and the secrets of its tenant."""
+    """Where a job's tables are to go, and the secrets of its tenant; `more` stands in `target`, `beside` before it."""
 
     s3: S3Server
     bucket: str
@@ -39,11 +39,12 @@ class Lake:
     catalog: str = ""
     session: str = ""
     more: str = ""
+    beside: str = ""
 
     def target(self) -> str:
         """The block `target` of a job."""
         store = STORE.format(endpoint=self.s3.endpoint, bucket=self.bucket)
-        return f"target:\n{self.more}  connection:\n{self.catalog}{store}{self.session}"
+        return f"{self.beside}target:\n{self.more}  connection:\n{self.catalog}{store}{self.session}"
 
     def with_secrets(self, **secrets: str) -> Lake:
         """The same, with other secrets."""
@@ -227,7 +228,7 @@ def test_a_session_that_ends_as_amazon_says_it_is_named_by_its_setting(
         at = with_session(replace(lake, s3=replace(s3, endpoint=endpoint)), s3.session())
         assert run(project, at).exit_code == 0
         project.orders("b.csv", [(2, "y", "2.50")])
-        for request in ("PUT", "."):  # while a run writes; from its first request on
+        for request in ("GET", "PUT", "."):  # once a file is open; while a run writes; from its first request on
             trouble.begin("expired", every=request)
             fails_in_one_line(project, at, SESSION)
 
@@ -245,6 +246,22 @@ def fails_in_one_line(project: Project, lake: Lake, setting: str) -> None:
         shown = done.stdout + done.stderr
         assert not [name for name in ("secret", "session") if lake.secrets[name] in shown]
         assert seconds < SECONDS
+
+
+def test_a_store_that_fails_while_a_table_is_read_is_named_and_tried_again(
+    project: Project, lake: Lake, s3: S3Server
+) -> None:
+    trouble = Trouble()
+    project.orders("a.csv", [(1, "x", "1.00")])
+    with proxy(s3.endpoint, trouble) as endpoint:
+        retry = "retry_config: {max_retries: 1, initial_delay_seconds: 0.1}\n"
+        at = replace(lake, s3=replace(s3, endpoint=endpoint), more="  mode: merge\n", beside=retry)
+        assert run(project, at).exit_code == 0
+        project.orders("b.csv", [(1, "y", "2.50")])
+        trouble.begin("503", every="GET .*parquet")
+        done = run(project, at)
+    assert (done.exit_code, done.event_types.count("retry_attempt")) == (2, 1), done.stderr
+    assert f"{endpoint.removeprefix('http://')} failed" in str(done.events[-1]["message"])
 
 
 def test_a_token_that_nessie_refuses_is_named_by_its_setting(

@@ -21,6 +21,7 @@ from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
 from dativo_engine.catalogs import open_catalog, warehouse_location
 from dativo_engine.catalogs.locations import shown_address
+from dativo_engine.catalogs.reading import reading_tables
 from dativo_engine.connectors import open_source
 from dativo_engine.errors import AuthenticationError, DativoError, FatalError
 from dativo_engine.memory import MEBIBYTE
@@ -98,9 +99,10 @@ def _catalog_address(job: ResolvedJob) -> str:
 
 
 def _check_catalog(job: ResolvedJob) -> str:
-    catalog = open_catalog(job)
-    if job.target.nessie is None:  # there a table is looked for on a branch, if there is the branch
-        _look_for_tables(job, catalog)
+    with reading_tables(job):
+        catalog = open_catalog(job)
+        if job.target.nessie is None:  # there a table is looked for on a branch, if there is the branch
+            _look_for_tables(job, catalog)
     return ""
 
 

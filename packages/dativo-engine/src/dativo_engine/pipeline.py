@@ -20,6 +20,7 @@ from pathlib import Path
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.wording import counted
 
+from dativo_engine.catalogs.reading import reading_tables
 from dativo_engine.commits.changes import OP_COLUMN
 from dativo_engine.commits.checkpoint import checkpoint_key
 from dativo_engine.commits.iceberg import open_committer
@@ -114,7 +115,8 @@ def load(attempt: Attempt, tally: Tally) -> Outcome:
     """
     undo = ExitStack()
     try:
-        return _load(attempt, tally, undo)
+        with reading_tables(attempt.job):
+            return _load(attempt, tally, undo)
     finally:
         # After a publish there is nothing left to take back, and this does nothing.
         with attempt.stop.hold():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,6 +65,10 @@ class Files(Protocol):
 
     def open(self, location: str) -> pa.NativeFile:
         """A file to read, at any place."""
+        ...
+
+    def reading(self, location: str) -> AbstractContextManager[None]:
+        """Turn what Arrow raises while files below `location` are read into what the other methods raise."""
         ...
 
     def create(self, location: str) -> NewFile:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +31,10 @@ class LocalFiles:
     def open(self, location: str) -> pa.NativeFile:
         """See `Files.open`."""
         return pa.OSFile(str(local_path(location)))
+
+    def reading(self, location: str) -> AbstractContextManager[None]:  # noqa: ARG002 - a disk raises as it should
+        """See `Files.reading`."""
+        return nullcontext()
 
     def create(self, location: str) -> LocalNewFile:
         """See `Files.create`."""

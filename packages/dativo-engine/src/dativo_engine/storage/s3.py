@@ -8,7 +8,8 @@ that a killed process left behind.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from pyarrow.fs import FileSystem
 
+# By this an error that Arrow's client of S3 raises is told apart from one of a disk.
+FROM_STORE = "AWS Error"
 CONNECT_SECONDS = 4
 READ_SECONDS = 30
 ATTEMPTS = 3
@@ -56,6 +59,16 @@ class S3Files:
         store = self._store(bucket)
         with told(location, store.place):
             return store.filesystem.open_input_file(f"{bucket}/{key}")
+
+    @contextmanager
+    def reading(self, location: str) -> Generator[None]:
+        """See `Files.reading`."""
+        try:
+            yield
+        except OSError as error:
+            if FROM_STORE not in str(error):
+                raise
+            raise explained(str(error), location, self._store(split(location)[0]).place) from error
 
     def create(self, location: str) -> Upload:
         """See `Files.create`."""

@@ -67,7 +67,16 @@ _MEANINGS: Sequence[Row] = (
         FatalError,
         "{place} refuses the request and does not say why (400); check target.connection.s3.region{session}",
     ),
-    (r"SlowDown|InternalError|ServiceUnavailable|\(5\d\d\)", RetryableError, "{place} failed: {cause}"),
+    (
+        _NO_FILE,
+        RetryableError,
+        "{place} no longer has a file that was being read: {cause}",
+    ),
+    (
+        r"(?i)slow_?down|internal_?(error|failure)|service_?unavailable|\(5\d\d\)|HTTP status 5\d\d",
+        RetryableError,
+        "{place} failed: {cause}",
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,10 @@ class Storage:
     def open(self, location: str) -> pa.NativeFile:
         """A file to read, at any place; the caller closes it."""
         return self._at(location).open(location)
+
+    def reading(self, location: str) -> AbstractContextManager[None]:
+        """Turn what Arrow raises in a block that reads files below `location`, by whatever way, into those errors."""
+        return self._at(location).reading(location)
 
     def create(self, location: str) -> NewFile:
         """A new file, in the place of one that may be there."""
