@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # By this an error that Arrow's client of S3 raises is told apart from one of a disk.
 FROM_STORE = "AWS Error"
+# Where a server offers to sign requests is told anew for each table, and neither client asks it to.
+SIGNING = ("s3.signer", "s3.remote-signing")
 CONNECT_SECONDS = 4
 READ_SECONDS = 30
 ATTEMPTS = 3
@@ -50,7 +52,11 @@ class S3Files:
 
     def __init__(self, properties: Mapping[str, str]) -> None:
         self._settings = tuple(
-            sorted((name, value) for name, value in properties.items() if name.startswith(("s3.", "client.")))
+            sorted(
+                (name, value)
+                for name, value in properties.items()
+                if name.startswith(("s3.", "client.")) and not name.startswith(SIGNING)
+            )
         )
 
     def open(self, location: str) -> pa.NativeFile:
