@@ -153,6 +153,14 @@ class ResolvedJob:
     opened: tuple[Path, ...] = ()
 
     @property
+    def outlived_seconds(self) -> float:
+        """How long after it planned, or asked for a commit, a run of the job certainly changes nothing more.
+
+        Twice its time limit: one on its last retry may have been planned long before, and clocks differ.
+        """
+        return 2 * self.timeout_seconds
+
+    @property
     def walls(self) -> Walls:
         """Which files of this machine it may read; sources ask about each file that a glob finds."""
         project = Project(self.project, self.tenant.state_root, self.tenant.secrets_root)

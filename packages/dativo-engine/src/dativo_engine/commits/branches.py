@@ -163,7 +163,7 @@ class Branched:
 
     def forget(self, runs: Mapping[str, Collection[Asked]], *, living: Collection[str]) -> set[str]:
         """See `Publication.forget`."""
-        oldest = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2 * self._job.timeout_seconds)
+        oldest = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=self._job.outlived_seconds)
         waiting = set[str]()
         for branch in self._api.branches(self._job.tenant.run_branches(self._job.name)):
             run = parse_run_branch(branch.name)

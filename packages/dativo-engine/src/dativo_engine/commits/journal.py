@@ -70,7 +70,6 @@ class Journal:
         self._file.write(json.dumps({"run_id": self._run_id, **entry}).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        sync_folder(self._path.parent)
 
     def has_files(self, storage_at: StorageAt) -> bool:
         """Whether data files of the run are there, published or not."""
@@ -129,11 +128,12 @@ def _read(path: Path, file: BinaryIO) -> list[Leftovers]:
 
 
 def _open_locked(path: Path) -> BinaryIO:
-    """A new file, locked; made again where another process cleared it away before it was locked."""
+    """A new file, locked, that a crash keeps; made again where another process cleared it away before the lock."""
     make_folder(path.parent)
     while True:
         file = path.open("ab")
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
+            sync_folder(path.parent)
             return file
         file.close()

@@ -118,7 +118,7 @@ class Direct:
 
 def late_seconds(job: ResolvedJob) -> float:
     """`Direct.late_seconds` of the job's catalogue: the embedded one is in the process itself."""
-    return 0 if job.target.server is None else 2 * job.timeout_seconds
+    return 0 if job.target.server is None else job.outlived_seconds
 
 
 def open_publication(job: ResolvedJob, *, run_id: str, attempt: int, events: Events) -> Publication:

@@ -112,7 +112,6 @@ def _limits(job: ResolvedJob, kept: Kept, now: dt.datetime | None) -> Limits:
     return Limits(
         snapshots=now - dt.timedelta(days=kept.days),
         least=kept.snapshots,
-        # Twice: a run on its last retry may have been planned long before, and clocks differ.
-        reading=now - dt.timedelta(seconds=2 * job.timeout_seconds),
+        reading=now - dt.timedelta(seconds=job.outlived_seconds),
         quarantine=now - dt.timedelta(days=kept.quarantine_days),
     )
