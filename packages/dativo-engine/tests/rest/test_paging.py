@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from dativo_engine.errors import (
@@ -26,6 +28,7 @@ from dativo_engine.rest import (
     Paginator,
     Patience,
     Request,
+    Service,
     SinglePage,
     blocks,
     page_reader,
@@ -315,6 +318,26 @@ def test_a_failure_that_is_final_waits_for_nobody(serve: Serve, client: MakeClie
     with pytest.raises(AuthenticationError):
         read_all(asking, ByOffset(size=1, total_path="total"), width=2)
     assert time.monotonic() - begun < 5
+
+
+def test_a_connection_that_is_just_being_opened_when_a_page_fails_is_closed_too(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+    connect = socket.create_connection
+
+    def slowly_but_for_the_first(*arguments: Any, **named: Any) -> socket.socket:
+        time.sleep(0.3 * len(opened))
+        opened.append(connect(*arguments, **named))
+        return opened[-1]
+
+    monkeypatch.setattr(socket, "create_connection", slowly_but_for_the_first)
+    server = serve(
+        lambda asked: Reply({"data": [{"id": 0}], "total": 3}) if asked.params["offset"] == "0" else Reply({}, 401)
+    )
+    with Client(Service(server.url)) as asking, pytest.raises(AuthenticationError):
+        read_all(asking, ByOffset(size=1, total_path="total"), width=2)
+    assert [connection.fileno() for connection in opened] == [-1, -1]
 
 
 def test_small_pages_are_put_together_and_pretty_ones_put_on_one_line(serve: Serve, client: MakeClient) -> None:

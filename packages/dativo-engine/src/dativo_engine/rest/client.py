@@ -49,7 +49,7 @@ class Client:
         self.service = service
         self._throttle = throttle or Throttle()
         self._transport = Transport(service, max_body_bytes)
-        self._closed = Event()
+        self._interrupted = Event()
         self._mask = Redactor()
         self._masked: tuple[str, ...] = ()
 
@@ -62,9 +62,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up. Requests that wait for their turn, or to be tried again, end at once."""
-        self._closed.set()
+        """Hang up. No request may be under way: httpx would not close the connection that one is just opening."""
+        self.interrupt()
         self._transport.close()
+
+    def interrupt(self) -> None:
+        """Begin no further request; those that wait for their turn, or to be tried again, end at once."""
+        self._interrupted.set()
 
     def fetch(self, request: Request, *, read: Callable[[Answer], T] = as_it_is, expect: Collection[int] = ()) -> T:
         """Ask until there is an answer that `read` can make sense of, a bounded number of times.
@@ -86,7 +90,7 @@ class Client:
             except (RetryableError, MalformedAnswerError) as error:
                 delay = self._delay(error, number)
                 last = number == patience.tries or not request.repeatable
-                if last or waited + delay > patience.wait or self._closed.is_set():
+                if last or waited + delay > patience.wait or self._interrupted.is_set():
                     raise _with_tries(error, number) from error
                 waited += delay
                 told = f"{error}; trying again in {delay:.1f} s ({number + 1} of {patience.tries})"
@@ -142,8 +146,8 @@ class Client:
         return backoff if asked is None else max(asked, 0.0)
 
     def _rest(self, seconds: float) -> None:
-        if seconds > 0 and self._closed.wait(seconds):
-            message = "the client was closed while it waited"
+        if self._interrupted.wait(max(seconds, 0)):
+            message = "the client was interrupted"
             raise RunStoppedError(message)
 
 

@@ -73,7 +73,7 @@ def following_pages(
     walk = _Walk(asked, page, paginator)
     if width > 1 and isinstance(paginator, Foreseeing) and (foreseen := paginator.rest(asked, page)) is not None:
         calls = (partial(client.fetch, it, read=read) for it in paginator.rest(asked, page) or ())
-        with closing(in_order(calls, width=width, interrupt=client.close)) as answers:
+        with closing(in_order(calls, width=width, interrupt=client.interrupt)) as answers:
             for upcoming in foreseen:
                 following = walk.following()
                 if following is None or not _same(following, upcoming):

@@ -96,6 +96,11 @@ class Api:
     def __init__(self, client: Client, searching: Client, *, page_size: int = 100) -> None:
         self._client, self._searching, self._size = client, searching, page_size
 
+    def interrupt(self) -> None:
+        """Begin no further request."""
+        self._client.interrupt()
+        self._searching.interrupt()
+
     def url(self, it: HubSpotObject) -> str:
         """Where its list is, as positions name it."""
         return self._client.service.base_url.rstrip("/") + it.path

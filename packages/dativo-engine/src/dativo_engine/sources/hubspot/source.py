@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -98,9 +98,8 @@ class HubSpotSource:
     def read(self, split: Split) -> Iterator[Batch]:
         """One stream, from where the last run ended."""
         [name] = split.streams
-        with ExitStack() as closed:
-            api = closed.enter_context(self._open())
-            yield from one_ahead(self._batches(api, self._streams[name], split.payload), interrupt=closed.close)
+        with self._open() as api:
+            yield from one_ahead(self._batches(api, self._streams[name], split.payload), interrupt=api.interrupt)
 
     def _splits(self, starts: Mapping[str, Cursor | None]) -> Generator[Split]:
         with self._open() as api:

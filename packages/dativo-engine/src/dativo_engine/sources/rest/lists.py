@@ -74,7 +74,7 @@ def _children(
 
     with closing(list_pages(client, options, parent.endpoint, first=first)) as above:
         calls = (partial(begin, record, page) for page in above for record in page.records)
-        with closing(in_order(calls, width=options.concurrency, interrupt=client.close)) as begun:
+        with closing(in_order(calls, width=options.concurrency, interrupt=client.interrupt)) as begun:
             for request, page, record in begun:
                 if page.answer.status in _MISSING:
                     continue

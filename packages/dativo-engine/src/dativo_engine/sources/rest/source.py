@@ -79,7 +79,7 @@ class RestSource:
                 start=Cursor(start) if isinstance(start, dict) else None,
                 first=first if name == stream.name else None,
             )
-            yield from one_ahead(batches, interrupt=client.close)
+            yield from one_ahead(batches, interrupt=client.interrupt)
 
     def _splits(self, starts: Mapping[str, Cursor | None]) -> Iterator[Split]:
         """The streams in the job's order, each known by how its list begins."""

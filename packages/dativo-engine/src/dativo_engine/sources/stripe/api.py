@@ -68,9 +68,9 @@ class Api:
         self._mask = Redactor()
         self._mask.add(client.service.auth.secrets)
 
-    def close(self) -> None:
-        """Hang up."""
-        self._client.close()
+    def interrupt(self) -> None:
+        """Begin no further request."""
+        self._client.interrupt()
 
     def url(self, stream: StripeObject) -> str:
         """Where a list is, as positions name it."""

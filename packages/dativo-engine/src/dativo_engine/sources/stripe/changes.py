@@ -138,7 +138,7 @@ class Changes:
     def _ask(self, keys: Sequence[str]) -> dict[str, msgspec.Raw | None]:
         """What objects are now; None: deleted."""
         calls = (partial(self.api.retrieve, self.stream, key) for key in keys)
-        with closing(in_order(calls, width=WIDTH, interrupt=self.api.close)) as answers:
+        with closing(in_order(calls, width=WIDTH, interrupt=self.api.interrupt)) as answers:
             return dict(zip(keys, answers, strict=True))
 
     def _last(self, history: Sequence[Event]) -> msgspec.Raw | None:

@@ -75,7 +75,7 @@ class StripeSource:
         with self._open() as client:
             reading = self._reading(Api(client, page_size=self._options.page_size), name, self._way(name), now=now)
             batches = reading.since(Standing.of(start)) if isinstance(start, Mapping) else reading.everything()
-            yield from one_ahead(batches, interrupt=client.close)
+            yield from one_ahead(batches, interrupt=client.interrupt)
 
     def _splits(self, starts: Mapping[str, Cursor | None]) -> Generator[Split]:
         with self._open() as client:
