@@ -124,12 +124,12 @@ class Project:
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a command; the caller ends it."""
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=self.environment(),
+            env=self.environment(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

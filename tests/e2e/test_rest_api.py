@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -27,6 +29,8 @@ class GitHub:
     def __init__(self) -> None:
         self.issues: dict[int, dict[str, object]] = {}
         self.asked: list[dict[str, str]] = []
+        self.answers = threading.Event()
+        self.answers.set()
         self._listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._listening.serve_forever, args=(0.01,)).start()
 
@@ -55,6 +59,7 @@ class GitHub:
         }
 
     def close(self) -> None:
+        self.answers.set()
         self._listening.shutdown()
         self._listening.server_close()
 
@@ -68,6 +73,7 @@ def _handler(github: GitHub) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             github.asked.append(asked)
+            github.answers.wait()
             if self.headers["Authorization"] != f"Bearer {TOKEN}":
                 self._answer(401, {"message": "Bad credentials"})
                 return
@@ -113,9 +119,13 @@ def example(project: Project, github: GitHub) -> Project:
     return project
 
 
+def variables(github: GitHub, token: str = TOKEN) -> dict[str, str]:
+    """The environment that a run finds the double and its key in."""
+    return {"GITHUB_API": github.url, "DATIVO_SECRET__DEMO__GITHUB_TOKEN": token}
+
+
 def command(project: Project, github: GitHub, *arguments: str, token: str = TOKEN) -> Finished:
-    environment = {"GITHUB_API": github.url, "DATIVO_SECRET__DEMO__GITHUB_TOKEN": token}
-    return project.dativo(*arguments, "--config", JOB, environment=environment)
+    return project.dativo(*arguments, "--config", JOB, environment=variables(github, token))
 
 
 def titles(project: Project, reader: Reader) -> dict[object, object]:
@@ -149,6 +159,23 @@ def test_a_second_run_loads_what_changed_and_nothing_else(
 
     third = command(example, github, "run", "--json")
     assert (third.exit_code, third.result["rows_read"]) == (0, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_waits_for_a_silent_api_ends_when_it_is_told_to(
+    example: Project, github: GitHub, number: signal.Signals
+) -> None:
+    github.answers.clear()
+    run = example.start("run", "--config", JOB, environment=variables(github))
+    while not github.asked and run.poll() is None:
+        time.sleep(0.01)
+
+    run.send_signal(number)
+    _, stderr = run.communicate(timeout=20)  # an answer is waited for 60 s
+
+    assert run.returncode == 2
+    assert f"stopped by {number.name}" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
 
 
 def test_the_api_can_be_looked_at_before_a_run(example: Project, github: GitHub) -> None:

@@ -16,12 +16,16 @@ LINE_END = re.compile(r"(?:\\r|\r)?(?:\\n|\n)|\\r|\r")
 SHORTEST_CUT = 8
 ADDRESSES = (re.compile(r"\s*[\w.+-]+://[^:@/]*:([^@]+)@"), re.compile(r"\s*[\w.+-]+://[^:@/]*:(.+)@"))
 
-# What looks like a secret though no run resolved it: it came from a server's answer or a driver's message.
+# What looks like a secret though no run resolved it: it came from a server's answer or a driver's message. What dativo
+# says of a setting does not: "credentials.api_key: the variable X is not set", "write ${secret:NAME}".
 PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}",
-        r"(?P<keep>\b(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)\b[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{3,}",
+        (
+            r"(?P<keep>(?<!\$\{)\b(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)\b[\"']?\s*[=:]\s*[\"']?)"
+            r"(?!(?:the|is|are|was|has|not|unknown|write)\s)[^\s\"',;&]{3,}"
+        ),
         r"(?P<keep>\w+://[^\s/:@]*:)[^\s/@]+(?=@)",
         r"(?P<keep>)\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{8,}",
         r"(?P<keep>)\bpat-[a-z0-9]{2,4}-[0-9a-f-]{20,}",

@@ -6,8 +6,10 @@ import gzip
 import json
 import logging
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -28,8 +30,20 @@ from dativo_engine.errors import (
     RequestRefusedError,
     ServerError,
 )
-from dativo_engine.rest import Client, Patience, Request, Service, Throttle, basic, bearer, header, page_reader, query
-from rest_server import Answering, Asked, Reply, Server
+from dativo_engine.rest import (
+    Client,
+    Patience,
+    Request,
+    Service,
+    Throttle,
+    basic,
+    bearer,
+    header,
+    page_reader,
+    query,
+    transport,
+)
+from rest_server import Answering, Asked, Reply, Server, self_signed
 
 Serve = Callable[[Answering], Server]
 MakeClient = Callable[..., Client]
@@ -273,16 +287,31 @@ def test_a_rate_holds_for_several_processes_together(tmp_path: Path) -> None:
     assert 15 < turns[-1] <= 24  # of 15 turns, 3 at once and the others two seconds apart
 
 
-def test_a_client_that_is_closed_stops_waiting(serve: Serve) -> None:
-    import threading
+@pytest.mark.parametrize(
+    "reply", [Reply({}, 503, {"Retry-After": "30"}), Reply([], after=2)], ids=["its turn", "an answer"]
+)
+def test_what_waits_is_ended_by_another_thread(serve: Serve, reply: Reply) -> None:
+    server = serve(lambda asked: reply)
+    with Client(Service(server.url)) as asking:
+        threading.Timer(0.3, asking.interrupt).start()
+        began = time.monotonic()
+        with pytest.raises(DativoError):
+            asking.fetch(LIST)
+        assert time.monotonic() - began < 1.5
 
-    server = serve(lambda asked: Reply({}, 503, {"Retry-After": "30"}))
-    asking = Client(Service(server.url))
-    threading.Timer(0.3, asking.close).start()
-    began = time.monotonic()
-    with pytest.raises(DativoError):
-        asking.fetch(LIST)
-    assert time.monotonic() - began < 5
+
+def test_what_waits_on_an_encrypted_connection_is_ended_too(
+    client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = self_signed(tmp_path)
+    monkeypatch.setattr(transport, "_trusted", lambda: ssl.create_default_context(cafile=certificate))
+    with Server(lambda asked: Reply([], after=2), certificate=certificate) as server:
+        asking = client(server, patience=Patience(read=30))
+        threading.Timer(0.3, asking.interrupt).start()
+        began = time.monotonic()
+        with pytest.raises(ConnectionFailedError):
+            asking.fetch(LIST)
+        assert time.monotonic() - began < 1.5
 
 
 def test_paths_and_parameters_join_the_base_url(serve: Serve, client: MakeClient) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
-import ipaddress
 import json
 import logging
 import threading
@@ -14,15 +12,13 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from dativo_engine.errors import AuthenticationError, FatalError
 from dativo_engine.rest import Auth, Client, Request
 from dativo_engine.rest.oauth import client_credentials, refresh_token, service_account
-from rest_server import Answering, Asked, Reply, Server
+from rest_server import Answering, Asked, Reply, Server, self_signed
 
 Serve = Callable[[Answering], Server]
 MakeClient = Callable[..., Client]
@@ -178,24 +174,3 @@ def account(server: Server) -> Auth:
 
 def decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def self_signed(folder: Path) -> Path:
-    """A certificate for this machine that it signed itself, with its key."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(KEY.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(KEY, SHA256())
-    )
-    file = folder / "server.pem"
-    key = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    file.write_bytes(key + certificate.public_bytes(Encoding.PEM))
-    return file

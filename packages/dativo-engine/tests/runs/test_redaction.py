@@ -88,6 +88,14 @@ def test_each_line_of_a_key_file_is_masked_alone():
     assert redactor("bad line: kqhkiG9w0BAQEF") == f"bad line: {MASK}"
 
 
+OUR_WORDS = (
+    "the token bucket is empty",
+    "source.credentials.api_key: the variable KEY is not set",
+    "source.credentials.token: is needed and missing",
+    "write ${VAR} or ${secret:NAME}",
+)
+
+
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
@@ -96,7 +104,8 @@ def test_each_line_of_a_key_file_is_masked_alone():
         ("password=hunter2 user=me", f"password={MASK} user=me"),
         ("key sk_live_abcdefgh12345 was refused", f"key {MASK} was refused"),
         ("AKIAABCDEFGHIJKLMNOP", MASK),
-        ("the token bucket is empty", "the token bucket is empty"),
+        ("source.credentials.api_key: hunter2 was refused", f"source.credentials.api_key: {MASK} was refused"),
+        *((text, text) for text in OUR_WORDS),
     ],
 )
 def test_what_looks_like_a_secret_is_masked_unless_redaction_is_off(text: str, masked: str):

@@ -62,13 +62,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up. No request may be under way: httpx would not close the connection that one is just opening."""
-        self.interrupt()
+        """Hang up, once no other thread asks any more."""
         self._transport.close()
 
     def interrupt(self) -> None:
-        """Begin no further request; those that wait for their turn, or to be tried again, end at once."""
+        """End every request at once, in whichever thread: those under way, those that wait, and those to come."""
         self._interrupted.set()
+        self._transport.interrupt()
 
     def fetch(self, request: Request, *, read: Callable[[Answer], T] = as_it_is, expect: Collection[int] = ()) -> T:
         """Ask until there is an answer that `read` can make sense of, a bounded number of times.

@@ -15,6 +15,7 @@ import msgspec
 from dativo_engine.errors import ConnectionFailedError, FatalError, MalformedAnswerError
 from dativo_engine.metadata import refuse_host, refuse_peer
 from dativo_engine.rest.auth import Credentials
+from dativo_engine.rest.connections import Connections
 from dativo_engine.rest.exchange import Answer, Request, shown
 from dativo_engine.rest.service import Service
 
@@ -48,6 +49,7 @@ class Transport:
         self._base = _url(service.base_url, service.base_url_setting)
         refuse_host(self._base.host, str(self._base.copy_with(query=None)))
         patience = service.patience
+        self._connections = Connections()
         self._http = httpx.Client(
             verify=_trusted(),
             timeout=httpx.Timeout(patience.read, connect=patience.connect),
@@ -56,8 +58,12 @@ class Transport:
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. No request may be under way: httpx would leave the one open that it is just making."""
         self._http.close()
+
+    def interrupt(self) -> None:
+        """Cut off what is under way, and what begins later, in any thread."""
+        self._connections.cut()
 
     def asked(self, request: Request) -> str:
         """A request as messages tell it."""
@@ -114,6 +120,7 @@ class Transport:
                 headers=carried.headers,
                 content=msgspec.json.encode(request.json) if posts and request.json is not None else None,
                 data=request.form if posts else None,
+                extensions={"trace": self._connections.trace},
             )
         except UnicodeEncodeError:
             # Its message would show the header.

@@ -97,7 +97,7 @@ class Api:
         self._client, self._searching, self._size = client, searching, page_size
 
     def interrupt(self) -> None:
-        """Begin no further request."""
+        """End every request at once."""
         self._client.interrupt()
         self._searching.interrupt()
 

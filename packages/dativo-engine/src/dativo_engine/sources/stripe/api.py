@@ -69,7 +69,7 @@ class Api:
         self._mask.add(client.service.auth.secrets)
 
     def interrupt(self) -> None:
-        """Begin no further request."""
+        """End every request at once."""
         self._client.interrupt()
 
     def url(self, stream: StripeObject) -> str:
