@@ -23,7 +23,7 @@ from merge_support import Folder, Row
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.sorting import SortField, SortOrder
-from pyiceberg.transforms import BucketTransform, IdentityTransform
+from pyiceberg.transforms import BucketTransform, IdentityTransform, TruncateTransform
 from pyiceberg.types import (
     DoubleType,
     ListType,
@@ -123,6 +123,34 @@ def test_a_rewritten_file_stays_one_file_in_its_partition_and_order(tmp_path: Pa
     assert (rewritten.partition, rewritten.sort_order_id) == (before.partition, before.sort_order_id)
     at = pq.read_table(local_path(rewritten.path), columns=["at"])["at"].to_pylist()
     assert at == sorted(at)
+
+
+@pytest.mark.parametrize("spec", [None, PartitionSpec(PartitionField(2, 1000, TruncateTransform(1), "region_trunc"))])
+def test_texts_of_few_values_are_as_short_and_as_well_described_after_a_rewrite(
+    tmp_path: Path, spec: PartitionSpec | None
+):
+    count = 520_000  # three row groups, of which each has other values
+    regions = [None if number % 7 == 0 else f"r-{number // 170_000}-{number % 3}" for number in range(count)]
+    regions[9] = "rare, and the last of all"
+    stored = {"id": pa.array(range(count)), "region": pa.array(regions)}
+    others = {name: pa.nulls(count, COLUMNS.field(name).type) for name in COLUMNS.names[2:]}
+    table = Folder(tmp_path, MergeRule(("id",)), spec=spec)
+    table.append(pa.table({**stored, **others}))
+    merged = table.merge([rows(row(9, region="r"))])
+    rewritten, _ = merged.added
+    path = local_path(rewritten.path)
+    footer = pq.read_metadata(path)
+    chunks = [footer.row_group(group).column(1) for group in range(footer.num_row_groups)]
+    assert len(chunks) > 1
+    # As they are, each value takes 9 bytes.
+    assert max(chunk.total_uncompressed_size for chunk in chunks) < 200_000
+    assert (rewritten.lower_bounds[2], rewritten.upper_bounds[2]) == (b"r-0-0", b"r-3-2")
+    assert pq.read_schema(path).field("region").type == pa.string()
+    regions[9] = "r"
+    found = [pq.read_table(local_path(file.path), columns=["id", "region"]).to_pydict() for file in table.files]
+    assert regions == [
+        region for _, region in sorted(pair for part in found for pair in zip(part["id"], part["region"], strict=True))
+    ]
 
 
 def test_rows_that_say_the_same_stay_when_others_of_their_file_change(tmp_path: Path):

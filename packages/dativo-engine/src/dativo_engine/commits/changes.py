@@ -186,6 +186,8 @@ class ChangeSet:
 
     def _equal(self, one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
         """Which values are equal; so are nulls, and so are NaNs."""
+        if isinstance(one, pa.DictionaryArray):
+            one = one.dictionary_decode()
         if pa.types.is_nested(one.type):
             # A cursor of its own: files are compared in several threads.
             with self._db.cursor() as db:

@@ -206,8 +206,9 @@ class Merge:
         stored: list[Places] = []
         updated: list[Places] = []
         deleted = 0
-        with discarded_on_failure(self._open_writer(task, prefix)) as writer:
-            for batch, here, same in self._compared(task, matches, reader):
+        stays = self._stays(task.file)
+        with discarded_on_failure(self._open_writer(prefix, stays=stays)) as writer:
+            for batch, here, same in self._compared(task, matches, reader, dictionaries=stays):
                 gives_way = ~same & ~here.deletes if soft else ~same
                 marked = here.positions[~same & here.deletes] if soft else here.positions[:0]
                 kept = without(self._mark(batch, marked), here.positions[gives_way])
@@ -227,32 +228,35 @@ class Merge:
             deleted=deleted,
         )
 
-    def _open_writer(self, task: FileScanTask, prefix: str) -> Writer:
-        """For a file's rows: to one file, where they stay in its partition and in the table's order."""
-        file, order, memory = task.file, self._layout.sort_order, self._memory // (2 * self._threads)
+    def _stays(self, file: DataFile) -> bool:
+        """Whether a file's rows stay together, in its partition and in the table's order."""
+        order = self._layout.sort_order
         in_order = order.is_unsorted or file.sort_order_id == order.order_id
         marked = {self._layout.schema.find_field(self._rule.soft_column).field_id} if self._rule.soft_column else set()
         moving = {field.source_id for field in (*self._layout.spec.fields, *order.fields)} & marked
-        if file.spec_id == self._layout.spec.spec_id and in_order and not moving:
+        return file.spec_id == self._layout.spec.spec_id and in_order and not moving
+
+    def _open_writer(self, prefix: str, *, stays: bool) -> Writer:
+        """For the rows of one file: to one file, where they stay together."""
+        memory = self._memory // (2 * self._threads)
+        if stays:
             return open_single_writer(self._layout, run_id=prefix, memory_bytes=memory)
         return open_writer(self._layout, run_id=prefix, memory_bytes=memory, threads=1)
 
     def _all_stored(self, task: FileScanTask, matches: Matches, reader: Reader) -> bool:
         """Whether every matching row already says what its change says; stops at the first that doesn't."""
-        batches = self._read(task, reader, around=matches.positions)
+        batches = reader.as_stored(
+            task.file, self._columns, batch_rows=BATCH_ROWS, around=matches.positions, dictionaries=True
+        )
         return all(self._same(rows, matches.within(start, rows.num_rows)).all() for start, rows in batches)
 
-    def _read(
-        self, task: FileScanTask, reader: Reader, around: Places | None = None
-    ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        return reader.as_stored(task.file, self._columns, batch_rows=BATCH_ROWS, around=around)
-
     def _compared(
-        self, task: FileScanTask, matches: Matches, reader: Reader
+        self, task: FileScanTask, matches: Matches, reader: Reader, *, dictionaries: bool
     ) -> Iterator[tuple[pa.RecordBatch, Matches, npt.NDArray[np.bool_]]]:
         """A file's living rows in batches, each with its matches (positions within it) and which say the same."""
         dead = dead_positions(reader.io, task)
-        for start, rows in self._read(task, reader):
+        batches = reader.as_stored(task.file, self._columns, batch_rows=BATCH_ROWS, dictionaries=dictionaries)
+        for start, rows in batches:
             here = matches.within(start, rows.num_rows)
             gone = within(dead, start, rows.num_rows)
             same = self._same(rows, here)

@@ -62,7 +62,9 @@ class Projection:
     constants: Mapping[int, object]
 
     def columns(self, file: pa.Schema, wanted: Sequence[NestedField], kinds: pa.Schema) -> list[Column]:
-        """The wanted columns, in their order; `kinds` are their types. Texts keep the width of their offsets.
+        """The wanted columns, in their order; `kinds` are their types.
+
+        Texts keep the width of their offsets, and their dictionary where they come with one.
 
         Raises:
             FatalError: nothing says which columns the file has, or it lacks a required one.
@@ -166,8 +168,9 @@ def _same(array: pa.Array) -> pa.Array:
 
 
 def _unless(array: pa.Array, *, kind: pa.DataType | None, fit: Fit) -> pa.Array:
-    """The array as it is, if it is of this kind."""
-    return array if kind is not None and array.type.equals(kind) else fit(array)
+    """The array as it is, if it is of this kind, or a dictionary of it."""
+    found = array.type.value_type if isinstance(array.type, pa.DictionaryType) else array.type
+    return array if kind is not None and found.equals(kind) else fit(array)
 
 
 def _fit_struct(array: pa.StructArray, *, kind: pa.StructType, members: Sequence[Column]) -> pa.Array:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyiceberg.io import FileIO
+from pyiceberg.io import FileIO, InputStream
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.manifest import DataFile, FileFormat
 from pyiceberg.partitioning import PartitionSpec
@@ -28,6 +29,8 @@ from dativo_engine.errors import FatalError
 
 # Of a batch, in the file, uncompressed: dictionaries and packed numbers take several times that when decoded.
 BATCH_BYTES = 8 * 1024 * 1024
+# As it lies in the file. Longer ones may have been given up half-way, and each batch carries its own whole.
+SHORT_DICTIONARY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,19 @@ class Reader:
         *,
         batch_rows: int,
         around: npt.NDArray[np.int64] | None = None,
+        dictionaries: bool = False,
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Like `rows`, each batch with its first position, and texts as narrow as the file has them: no copies.
 
         Args:
             around: only row groups that hold one of these positions (ascending) are read.
+            dictionaries: texts of which the file has a short dictionary come as one.
         """
         # In the table's order, whatever order the columns were asked for in.
         selected = self.schema.select(*columns)
         kinds = schema_to_pyarrow(selected, include_field_ids=False)
         path = file if isinstance(file, str) else file.file_path
-        with open_parquet(self.io, path) as parquet:
+        with open_parquet(self.io, path, dictionaries=dictionaries) as parquet:
             names = None if self.names is None else self.names.root
             projection = Projection(path, names, {} if isinstance(file, str) else self._constants(file))
             found = projection.columns(parquet.schema_arrow, selected.fields, kinds)
@@ -117,14 +122,44 @@ def reader_of(metadata: TableMetadata, io: FileIO, *, schema: Schema | None = No
 
 
 @contextmanager
-def open_parquet(io: FileIO, path: str) -> Generator[pq.ParquetFile]:
-    """A Parquet file, wherever it lies; a local one is read by pyarrow itself, which takes no Python lock."""
-    if path.startswith(SCHEME):
-        with pq.ParquetFile(local_path(path)) as file:
+def open_parquet(io: FileIO, path: str, *, dictionaries: bool = False) -> Generator[pq.ParquetFile]:
+    """A Parquet file, wherever it lies; a local one is read by pyarrow itself, which takes no Python lock.
+
+    Args:
+        dictionaries: texts of which the file has a short dictionary are read as one.
+    """
+    with _source(io, path) as source:
+        footer = pq.read_metadata(source)
+        kept = _short_dictionaries(footer) if dictionaries else None
+        remote = not path.startswith(SCHEME)
+        with pq.ParquetFile(source, metadata=footer, read_dictionary=kept, pre_buffer=remote) as file:
             yield file
+
+
+@contextmanager
+def _source(io: FileIO, path: str) -> Generator[Path | InputStream]:
+    if path.startswith(SCHEME):
+        yield local_path(path)
         return
-    with io.new_input(path).open() as stream, pq.ParquetFile(stream, pre_buffer=True) as file:
-        yield file
+    with io.new_input(path).open() as stream:
+        yield stream
+
+
+def _short_dictionaries(footer: pq.FileMetaData) -> list[str]:
+    """Top-level columns of texts or bytes with a short dictionary in every row group, so surely nothing else."""
+    found: list[str] = []
+    for number in range(footer.num_columns):
+        column = footer.schema.column(number)
+        if column.physical_type == "BYTE_ARRAY" and column.name == column.path:
+            chunks = [footer.row_group(group).column(number) for group in range(footer.num_row_groups)]
+            if chunks and all(_has_short_dictionary(chunk) for chunk in chunks):
+                found.append(column.path)
+    return found
+
+
+def _has_short_dictionary(chunk: pq.ColumnChunkMetaData) -> bool:
+    start = chunk.dictionary_page_offset
+    return start is not None and chunk.data_page_offset - start <= SHORT_DICTIONARY_BYTES
 
 
 def dead_positions(io: FileIO, task: FileScanTask) -> npt.NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from pyiceberg.io.pyarrow import compute_statistics_plan
 from dativo_engine.interfaces import StagedFile, TableLayout
 from dativo_engine.storage import Storage, writing
 from dativo_engine.writers.encoding import Encoding
-from dativo_engine.writers.fields import Leaf, leaves
+from dativo_engine.writers.fields import Leaf, leaves, without_dictionaries
 from dativo_engine.writers.statistics import StatisticsPlan, count_nans, file_statistics
 
 ROW_GROUP_ROWS = 250_000
 ROW_GROUP_BYTES = 64 * 1024 * 1024
+# Under which key, and as base64 of its IPC form: https://arrow.apache.org/docs/cpp/parquet.html#serialization-details
+ARROW_SCHEMA = "ARROW:schema"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class FileFormat:
     """What all files of one table have in common.
 
     Attributes:
-        schema: Arrow's, with field ids.
+        schema: Arrow's, with field ids. What is a dictionary here is none to those who read the file.
     """
 
     layout: TableLayout
@@ -38,6 +41,11 @@ class FileFormat:
     def leaves(self) -> Sequence[Leaf]:
         """The columns as Parquet stores them."""
         return leaves(self.layout.schema)
+
+    @cached_property
+    def told_schema(self) -> bytes:
+        """The schema as a file tells it to readers that are Arrow's."""
+        return base64.b64encode(without_dictionaries(self.schema).serialize())
 
     @cached_property
     def plan(self) -> StatisticsPlan:
@@ -64,6 +72,7 @@ class DataFile:
             self._parquet = pq.ParquetWriter(
                 self._file.sink,
                 form.schema,
+                store_schema=False,
                 compression="zstd",
                 use_dictionary=form.encoding.dictionary,  # pyright: ignore[reportArgumentType] - the stub lacks a list
                 column_encoding=form.encoding.packed or None,
@@ -72,6 +81,7 @@ class DataFile:
                 # Pages end by their bytes: without a page index, which is not written, short ones serve no reader.
                 max_rows_per_page=ROW_GROUP_ROWS,
             )
+            self._parquet.add_key_value_metadata({ARROW_SCHEMA: form.told_schema})
 
     @property
     def size(self) -> int:

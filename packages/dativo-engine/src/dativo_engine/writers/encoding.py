@@ -34,7 +34,7 @@ class Encoding:
 
 
 def choose_encoding(rows: pa.Table, leaves: Sequence[Leaf]) -> Encoding:
-    """Decide from a sample spread over the rows. Nested columns keep their dictionaries."""
+    """Decide from a sample spread over the rows. Nested columns, and what comes as a dictionary, keep theirs."""
     step = -(-max(rows.num_rows, 1) // SAMPLE_ROWS)
     # Batch by batch: a table would join its chunks first.
     batches = (batch.take(pa.array(np.arange(0, batch.num_rows, step))) for batch in rows.to_batches())
@@ -52,6 +52,8 @@ def choose_encoding(rows: pa.Table, leaves: Sequence[Leaf]) -> Encoding:
 def _repeats(sample: pa.ChunkedArray) -> bool:
     values = len(sample) - sample.null_count
     if values < TOO_FEW_ROWS:
+        return True
+    if pa.types.is_dictionary(sample.type):
         return True
     stored = pa.chunked_array([chunk.storage for chunk in sample.chunks]) if _is_extension(sample) else sample
     return pc.count_distinct(stored).as_py() <= values * DISTINCT_SHARE

@@ -35,8 +35,11 @@ def leaves(schema: Schema) -> tuple[Leaf, ...]:
     return tuple(leaf for field in schema.fields for leaf in _leaves(field, (), ""))
 
 
-def file_schema(schema: Schema, arrow: pa.Schema) -> pa.Schema:
+def file_schema(schema: Schema, arrow: pa.Schema, *, dictionaries: bool = False) -> pa.Schema:
     """What a file's columns are: the batches' own types, under the table's ids, names and nullability.
+
+    Args:
+        dictionaries: columns that come as dictionaries are written from those, instead of being unpacked first.
 
     Raises:
         ValueError: the batches' columns are not the table's.
@@ -45,7 +48,15 @@ def file_schema(schema: Schema, arrow: pa.Schema) -> pa.Schema:
     if arrow.names != names:
         message = f"a batch has the columns {arrow.names}, the table has {names}"
         raise ValueError(message)
-    return pa.schema([_field(field, arrow.field(number).type) for number, field in enumerate(schema.fields)])
+    fields = [_field(field, arrow.field(number).type) for number, field in enumerate(schema.fields)]
+    if dictionaries:
+        fields = [_as_dictionary(field, arrow.field(number).type) for number, field in enumerate(fields)]
+    return pa.schema(fields)
+
+
+def without_dictionaries(schema: pa.Schema) -> pa.Schema:
+    """The schema of the same columns, unpacked."""
+    return pa.schema(field.with_type(_type_of_values(field.type)) for field in schema)
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -77,9 +88,18 @@ def _field(field: NestedField, arrow: pa.DataType) -> pa.Field:
     return pa.field(field.name, _type(field.field_type, arrow), nullable=field.optional, metadata=metadata)
 
 
+def _as_dictionary(field: pa.Field, arrow: pa.DataType) -> pa.Field:
+    if not isinstance(arrow, pa.DictionaryType):
+        return field
+    return field.with_type(pa.dictionary(arrow.index_type, field.type))
+
+
+def _type_of_values(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
 def _type(iceberg: IcebergType, arrow: pa.DataType) -> pa.DataType:
-    if isinstance(arrow, pa.DictionaryType):
-        return _type(iceberg, arrow.value_type)
+    arrow = _type_of_values(arrow)
     match iceberg:
         case StructType(fields=children):
             return pa.struct([_field(child, arrow.field(number).type) for number, child in enumerate(children)])

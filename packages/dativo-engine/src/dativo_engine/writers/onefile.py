@@ -1,7 +1,8 @@
 """Rows that belong in one data file, because they come from one: its partition and their order are known.
 
 Nothing is arranged, spilled or handed to another thread, and the file is as large as it becomes: a file that is
-written again stays one file.
+written again stays one file. Columns that come as dictionaries are written from them: hashing each value again, to
+build the same dictionary, is most of what they cost.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dativo_engine.interfaces import StagedFile, TableLayout, Writer
 from dativo_engine.storage import Storage, writing
 from dativo_engine.writers.datafile import ROW_GROUP_ROWS, DataFile, FileFormat
 from dativo_engine.writers.encoding import choose_encoding
-from dativo_engine.writers.fields import conform, file_schema, leaves
+from dativo_engine.writers.fields import conform, file_schema, leaves, without_dictionaries
 from dativo_engine.writers.partition import Partitions
 
 
@@ -52,7 +53,7 @@ class _SingleWriter:
             RetryableError, FatalError: the file system failed.
         """
         if self._schema is None:
-            self._schema = file_schema(self._layout.schema, batch.schema)
+            self._schema = file_schema(self._layout.schema, batch.schema, dictionaries=True)
         self._waiting.append(conform(batch, self._schema))
         self._waiting_rows += batch.num_rows
         self._waiting_bytes += batch.nbytes
@@ -91,7 +92,8 @@ class _SingleWriter:
     def _write_waiting(self) -> None:
         if not self._waiting:
             return
-        rows = pa.Table.from_batches(self._waiting)
+        # With several dictionaries in a row group, Parquet would do without from the second on.
+        rows = pa.Table.from_batches(self._waiting).unify_dictionaries()
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
         if self._file is None:
@@ -102,7 +104,7 @@ class _SingleWriter:
         """The file, its encodings chosen by its first row group."""
         layout = self._layout
         partitions = Partitions(layout.spec, layout.schema)
-        number = int(partitions.number(rows.slice(0, 1))[0])
+        number = int(partitions.number(rows.slice(0, 1).cast(without_dictionaries(rows.schema)))[0])
         folder = partitions.folder(number)
         locations = load_location_provider(layout.location, dict(layout.io_properties))
         name = f"{self._run_id}-{token_hex(4)}.parquet"
