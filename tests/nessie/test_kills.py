@@ -78,7 +78,7 @@ def prove(lake: Lake, kill: Kill, *, kills: int, note: Note, mode: str = "merge"
         assert number < MOST_DRAWN * kills + 3, f"runs ended before {kills - killed} of the kills"
         expected |= arrive(lake, number, mode)
         child = start(lake, config)
-        told = wait(lake, child, chance, lasts, staged=killed % 2 == 1)
+        told = wait(lake, child, chance, lasts, staged=killed % 2 == 0)
         if child.poll() is None:
             kill.of(child)
             killed += 1
