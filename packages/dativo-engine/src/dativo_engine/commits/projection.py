@@ -16,7 +16,7 @@ from pyiceberg.table.name_mapping import MappedField
 from pyiceberg.types import IcebergType, ListType, MapType, NestedField, StructType
 
 from dativo_engine.errors import FatalError
-from dativo_engine.writers.fields import FIELD_ID
+from dativo_engine.writers.fields import FIELD_ID, type_of_values
 
 Fit: TypeAlias = Callable[[pa.Array], pa.Array]
 Names: TypeAlias = Sequence[MappedField]
@@ -169,8 +169,7 @@ def _same(array: pa.Array) -> pa.Array:
 
 def _unless(array: pa.Array, *, kind: pa.DataType | None, fit: Fit) -> pa.Array:
     """The array as it is, if it is of this kind, or a dictionary of it."""
-    found = array.type.value_type if isinstance(array.type, pa.DictionaryType) else array.type
-    return array if kind is not None and found.equals(kind) else fit(array)
+    return array if kind is not None and type_of_values(array.type).equals(kind) else fit(array)
 
 
 def _fit_struct(array: pa.StructArray, *, kind: pa.StructType, members: Sequence[Column]) -> pa.Array:

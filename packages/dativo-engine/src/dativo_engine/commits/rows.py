@@ -129,8 +129,8 @@ def open_parquet(io: FileIO, path: str, *, dictionaries: bool = False) -> Genera
         dictionaries: texts of which the file has a short dictionary are read as one.
     """
     with _source(io, path) as source:
-        footer = pq.read_metadata(source)
-        kept = _short_dictionaries(footer) if dictionaries else None
+        footer = pq.read_metadata(source) if dictionaries else None
+        kept = None if footer is None else _short_dictionaries(footer)
         remote = not path.startswith(SCHEME)
         with pq.ParquetFile(source, metadata=footer, read_dictionary=kept, pre_buffer=remote) as file:
             yield file

@@ -54,9 +54,14 @@ def file_schema(schema: Schema, arrow: pa.Schema, *, dictionaries: bool = False)
     return pa.schema(fields)
 
 
+def type_of_values(kind: pa.DataType) -> pa.DataType:
+    """What a column's values are: of a dictionary those in it."""
+    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
 def without_dictionaries(schema: pa.Schema) -> pa.Schema:
     """The schema of the same columns, unpacked."""
-    return pa.schema(field.with_type(_type_of_values(field.type)) for field in schema)
+    return pa.schema(field.with_type(type_of_values(field.type)) for field in schema)
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
@@ -94,12 +99,8 @@ def _as_dictionary(field: pa.Field, arrow: pa.DataType) -> pa.Field:
     return field.with_type(pa.dictionary(arrow.index_type, field.type))
 
 
-def _type_of_values(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
-
-
 def _type(iceberg: IcebergType, arrow: pa.DataType) -> pa.DataType:
-    arrow = _type_of_values(arrow)
+    arrow = type_of_values(arrow)
     match iceberg:
         case StructType(fields=children):
             return pa.struct([_field(child, arrow.field(number).type) for number, child in enumerate(children)])
