@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -325,16 +326,23 @@ def test_a_connection_that_is_just_being_opened_when_a_page_fails_is_closed_too(
 ) -> None:
     opened: list[socket.socket] = []
     connect = socket.create_connection
+    another_is_asked_for = threading.Event()
 
     def slowly_but_for_the_first(*arguments: Any, **named: Any) -> socket.socket:
-        time.sleep(0.3 * len(opened))
+        if opened:
+            another_is_asked_for.set()
+            time.sleep(0.3)
         opened.append(connect(*arguments, **named))
         return opened[-1]
 
+    def fails_once_another_is_asked_for(asked: Asked) -> Reply:
+        if asked.params["offset"] == "0":
+            return Reply({"data": [{"id": 0}], "total": 3})
+        another_is_asked_for.wait(30)
+        return Reply({}, 401)
+
     monkeypatch.setattr(socket, "create_connection", slowly_but_for_the_first)
-    server = serve(
-        lambda asked: Reply({"data": [{"id": 0}], "total": 3}) if asked.params["offset"] == "0" else Reply({}, 401)
-    )
+    server = serve(fails_once_another_is_asked_for)
     with Client(Service(server.url)) as asking, pytest.raises(AuthenticationError):
         read_all(asking, ByOffset(size=1, total_path="total"), width=2)
     assert [connection.fileno() for connection in opened] == [-1, -1]
