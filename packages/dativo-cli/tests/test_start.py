@@ -10,7 +10,7 @@ import pytest
 from dativo_cli.main import COMMANDS, dativo
 
 DATIVO = str(Path(sys.executable).with_name("dativo"))
-HEAVY = ("pyarrow", "pyiceberg", "pydantic", "duckdb", "rich", "structlog", "yaml", "httpx", "dativo_config.models")
+HEAVY = ("pyarrow", "pyiceberg", "pydantic", "duckdb", "rich", "asyncio", "yaml", "httpx", "dativo_config.models")
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
 from typing import Literal, Protocol, TextIO
 
-import structlog
 from dativo_config.visible import visible
 
 from dativo_engine.redaction import Redactor
@@ -48,28 +50,29 @@ class EventLog:
         self._also = also
         self.redactor = redactor or Redactor()
         self.threshold = LEVELS[level]
-        render = structlog.processors.JSONRenderer() if form == "json" else _human_line
-        self._logger = structlog.wrap_logger(
-            structlog.WriteLogger(stream),
-            processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), _ordered, self._redact, render],
-            wrapper_class=structlog.BoundLoggerBase,
-        )
+        self._render: Callable[[Mapping[str, object]], str] = json.dumps if form == "json" else _human_line
+        self._context: Mapping[str, str] = {}
+        self._stream, self._writing = stream, Lock()
 
     def bind(self, **context: str) -> None:
         """Put these keys on every following line: tenant_id, job_name, run_id."""
-        self._logger = self._logger.bind(**context)
+        self._context = {**self._context, **context}
 
     def emit(self, event_type: str, message: str, /, *, level: str = "INFO", **fields: object) -> None:
         """Write one event; `fields` become keys of the JSON object."""
-        if LEVELS[level] >= self.threshold:
-            line = self._logger.bind(event_type=event_type, message=message, level=level, **fields)
-            line._proxy_to_logger("msg")  # noqa: SLF001 - structlog's documented way to end a custom method
-
-    def _redact(self, _logger: object, _method: str, line: structlog.types.EventDict) -> Mapping[str, object]:
-        redacted = {key: self.redactor.tree(value) for key, value in line.items()}
+        if LEVELS[level] < self.threshold:
+            return
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        told = {"timestamp": now, "level": level, "event_type": event_type, "message": message}
+        line = {**self._context, **fields, **told}
+        leading = {key: line.pop(key) for key in LEADING if key in line}
+        redacted = {key: self.redactor.tree(value) for key, value in (leading | line).items()}
         if self._also is not None:
             self._also(redacted)
-        return redacted
+        text = self._render(redacted)
+        with self._writing:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
 
 
 class LibraryLog(logging.Handler):
@@ -111,13 +114,7 @@ class LibraryLog(logging.Handler):
         logging.captureWarnings(capture=True)
 
 
-def _ordered(_logger: object, _method: str, line: structlog.types.EventDict) -> Mapping[str, object]:
-    line.pop("event", None)
-    leading = {key: line.pop(key) for key in LEADING if key in line}
-    return {**leading, **line}
-
-
-def _human_line(_logger: object, _method: str, line: structlog.types.EventDict) -> str:
+def _human_line(line: Mapping[str, object]) -> str:
     clock = str(line["timestamp"])[11:19]
     level = "" if line["level"] == "INFO" else f"{line['level']} "
     return visible(f"{clock} {level}{line['message']}")
