@@ -206,3 +206,34 @@ def test_columns_whose_values_repeat_have_dictionaries_and_others_are_packed(mak
     assert "DELTA_BINARY_PACKED" in encodings["id"]
     assert "RLE_DICTIONARY" in encodings["few"]
     assert encodings["many"] == {"PLAIN", "RLE"}
+
+
+def _chunk(layout: TableLayout, values: Sequence[int]) -> pq.ColumnChunkMetaData:
+    """The one column of a file of these numbers, read back."""
+    writer = _writer(layout)
+    writer.write(pa.record_batch({"n": pa.array(values, pa.int64())}))
+    [file] = writer.flush()
+    assert pq.ParquetFile(file.path).read()["n"].to_pylist() == list(values)
+    return pq.read_metadata(file.path).row_group(0).column(0)
+
+
+def test_numbers_are_compressed_only_where_that_spares_something(make_layout: MakeLayout) -> None:
+    layout = make_layout({"n": LongType()})
+    random = np.random.default_rng(0)
+    anywhere = random.integers(0, 2**40, 40_000)
+    seconds = np.cumsum(random.integers(0, 4, 40_000)) * 1_000_000
+
+    assert _chunk(layout, anywhere.tolist()).compression == "UNCOMPRESSED"
+    chunk = _chunk(layout, seconds.tolist())
+    assert chunk.compression == "ZSTD"
+    assert chunk.total_compressed_size < 0.8 * chunk.total_uncompressed_size
+
+
+def test_numbers_that_repeat_have_a_dictionary_only_where_that_is_smaller(make_layout: MakeLayout) -> None:
+    layout = make_layout({"n": LongType()})
+    random = np.random.default_rng(0)
+    few_far_apart = random.choice([0, 10**9, 10**12], 40_000)
+    days_of_five_years = random.integers(20_000, 21_800, 40_000)
+
+    assert "RLE_DICTIONARY" in _chunk(layout, few_far_apart.tolist()).encodings
+    assert "DELTA_BINARY_PACKED" in _chunk(layout, days_of_five_years.tolist()).encodings

@@ -73,7 +73,7 @@ class DataFile:
                 self._file.sink,
                 form.schema,
                 store_schema=False,
-                compression="zstd",
+                compression=form.encoding.compression,  # pyright: ignore[reportArgumentType] - the stub lacks a dict
                 use_dictionary=form.encoding.dictionary,  # pyright: ignore[reportArgumentType] - the stub lacks a list
                 column_encoding=form.encoding.packed or None,
                 store_decimal_as_integer=True,

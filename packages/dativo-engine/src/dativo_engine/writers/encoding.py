@@ -1,36 +1,52 @@
 """How columns are encoded: what costs the least CPU and the fewest bytes, decided once from the first rows.
 
 A dictionary of a column whose values hardly repeat is built, outgrown and thrown away again: for 5 million rows that is
-half of the CPU a writer takes. Such columns go without; whole numbers (dates, times and decimals of up to 18 digits
-among them) are then packed as differences, which also makes the file smaller. Pages stay at version 1, and other
-encodings of version 2 stay out: many readers lack them.
+half of the CPU a writer takes. Such columns go without. Whole numbers (dates, times and decimals of up to 18 digits
+among them) can be packed as differences instead, which is quicker than a dictionary, and mostly smaller too. Of some,
+that leaves nothing to compress; of others much (times in whole seconds, keys that repeat): both are tried out. Pages
+stay at version 1, and other encodings of version 2 stay out: many readers lack them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dativo_engine.writers.fields import Leaf
 
+CODEC = "zstd"
+PACKED = "DELTA_BINARY_PACKED"
 SAMPLE_ROWS = 8192
 # Beyond this share of distinct values in the sample a dictionary of the whole row group would not pay.
 DISTINCT_SHARE = 0.25
 # A sample this small says nothing; Parquet gives up a dictionary that grows too large by itself.
 TOO_FEW_ROWS = 512
 PACKED_DECIMAL_DIGITS = 18
+# Rows next to each other, as differences are taken of them, from so many places.
+RUN_ROWS, RUNS = 2048, 8
+# Compressing has to spare this share, or is left out.
+SPARED_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Columns by their path in Parquet: those with a dictionary, and the encoding of others where it is not plain."""
+    """Columns by their path in Parquet.
+
+    Attributes:
+        dictionary: those with a dictionary.
+        packed: the encoding of others, where it is not plain.
+        compression: the codec of every one.
+    """
 
     dictionary: list[str]
     packed: dict[str, str]
+    compression: dict[str, str]
 
 
 def choose_encoding(rows: pa.Table, leaves: Sequence[Leaf]) -> Encoding:
@@ -39,14 +55,51 @@ def choose_encoding(rows: pa.Table, leaves: Sequence[Leaf]) -> Encoding:
     # Batch by batch: a table would join its chunks first.
     batches = (batch.take(pa.array(np.arange(0, batch.num_rows, step))) for batch in rows.to_batches())
     sample = pa.Table.from_batches(batches, rows.schema)
-    dictionary: list[str] = []
-    packed: dict[str, str] = {}
-    for leaf in leaves:
-        if len(leaf.path) > 1 or _repeats(sample.column(leaf.path[0])):
-            dictionary.append(leaf.parquet_path)
-        elif _is_whole_number(rows.schema.field(leaf.path[0]).type):
-            packed[leaf.parquet_path] = "DELTA_BINARY_PACKED"
-    return Encoding(dictionary, packed)
+    dictionary = [leaf.parquet_path for leaf in leaves if len(leaf.path) > 1 or _repeats(sample.column(leaf.path[0]))]
+    flat = {leaf.parquet_path: rows.schema.field(leaf.path[0]).type for leaf in leaves if len(leaf.path) == 1}
+    packed = [name for name, kind in flat.items() if _is_whole_number(kind)]
+    compression = dict.fromkeys((leaf.parquet_path for leaf in leaves), CODEC)
+    if rows.num_rows < RUN_ROWS:
+        packed = [name for name in packed if name not in dictionary]
+    elif packed:
+        tried = _try_out(rows, packed)
+        other = _try_out(rows, [name for name in packed if name in dictionary], dictionary=True)
+        packed = [name for name in packed if name not in other or tried[name].size <= other[name].size]
+        compression |= {name: "none" for name in packed if not tried[name].compressible}
+    return Encoding([name for name in dictionary if name not in packed], dict.fromkeys(packed, PACKED), compression)
+
+
+class _Tried(NamedTuple):
+    """What became of a sample: its bytes, and whether compressing spared some."""
+
+    size: int
+    compressible: bool
+
+
+def _try_out(rows: pa.Table, columns: Sequence[str], *, dictionary: bool = False) -> dict[str, _Tried]:
+    """Write a few runs of these columns, packed or with a dictionary."""
+    if not columns:
+        return {}
+    starts = np.linspace(0, rows.num_rows - RUN_ROWS, min(RUNS, rows.num_rows // RUN_ROWS), dtype=int).tolist()
+    sample = pa.concat_tables(rows.select(list(columns)).slice(start, RUN_ROWS) for start in starts)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        sample,
+        sink,
+        compression=CODEC,
+        use_dictionary=dictionary,
+        column_encoding=None if dictionary else dict.fromkeys(columns, PACKED),
+        store_decimal_as_integer=True,
+    )
+    group = pq.read_metadata(pa.BufferReader(sink.getvalue())).row_group(0)
+    chunks = map(group.column, range(group.num_columns))
+    most = 1 - SPARED_SHARE
+    return {
+        it.path_in_schema: _Tried(
+            it.total_compressed_size, it.total_compressed_size <= most * it.total_uncompressed_size
+        )
+        for it in chunks
+    }
 
 
 def _repeats(sample: pa.ChunkedArray) -> bool:
