@@ -21,13 +21,15 @@ import pyarrow.parquet as pq
 
 from dativo_engine.catalogs.locations import local_path
 from dativo_engine.commits.changerows import ROW_BITS, ChangeRows, read_batches
-from dativo_engine.commits.positions import Places
+from dativo_engine.commits.positions import Places, RowBits, met_by
 from dativo_engine.contracts.duck import SIDES_AS_WRITTEN, open_duckdb, quoted
 from dativo_engine.interfaces import StagedFile
 
 OP_COLUMN = "_dativo_op"
 UPSERT, DELETE = 0, 1
 BATCH_ROWS = 128 * 1024
+# Of whole numbers: up to 8 MiB of them.
+FEW_KEYS = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class ChangeSet:
             self._rows = ChangeRows(
                 [path_of(file) for file in files], columns, folder=spill_folder, memory_bytes=memory_bytes // 4
             )
+            self._ascending = self._ascending_keys()
             self.begin()
             self._held = opening.pop_all()
 
@@ -108,12 +111,12 @@ class ChangeSet:
     def begin(self) -> None:
         """Forget what was settled: the merge starts over, on a newer state of the table."""
         self._db.execute("CREATE OR REPLACE TABLE settled (place BIGINT)")
-        self._db.execute("CREATE OR REPLACE TABLE updated (place BIGINT)")
+        self._updated = [RowBits(file.rows) for file in self._files]
 
     def within(self, bounds: Sequence[tuple[object, object]]) -> list[int]:
         """Which of these [low, high] ranges of the first key column hold a changed key; indexes, ascending."""
         key = self._rule.keys[0]
-        key_type = self._db.execute(f"SELECT {quoted(key)} FROM winner LIMIT 0").to_arrow_table().schema.field(0).type
+        key_type = self._first_key_type()
         lows, highs = zip(*bounds, strict=True) if bounds else ((), ())
         ranges = pa.table(
             {
@@ -139,6 +142,8 @@ class ChangeSet:
 
         A change that is older than the stored row of its key is settled here: it never lands.
         """
+        if self._ascending is not None:
+            stored = pa.RecordBatchReader.from_batches(stored.schema, met_by(self._ascending, stored))
         same_key = " AND ".join(f"stored.{quoted(key)} = winner.{quoted(key)}" for key in self._rule.keys)
         stored_cursor = f"stored.{quoted(self._rule.cursor)}" if self._rule.cursor else "NULL::BIGINT"
         # DuckDB does not know how large `stored` is, and would keep the wrong side in memory: it keeps the second.
@@ -163,12 +168,13 @@ class ChangeSet:
 
     def note_updates(self, places: Places) -> None:
         """These changes took the place of a row; where a key was stored twice, a change may be noted twice."""
-        if len(places):
-            self._query("INSERT INTO updated SELECT place FROM places", places=pa.table({"place": places}))
+        files = places >> ROW_BITS
+        for number in np.unique(files).tolist():
+            self._updated[number].add(places[files == number] - (number << ROW_BITS))
 
     def count_updates(self) -> int:
         """How many changes took the place of a row."""
-        return self._query("SELECT count(DISTINCT place) AS rows FROM updated")["rows"][0].as_py()
+        return sum(bits.count for bits in self._updated)
 
     def already_stored(self, stored: pa.RecordBatch, matches: Matches) -> npt.NDArray[np.bool_]:
         """Whether each matching row of `stored` equals its change in every column."""
@@ -268,6 +274,18 @@ class ChangeSet:
             f"CREATE TABLE winner AS SELECT * FROM change WHERE place IN (SELECT {last} FROM change GROUP BY {keys})"
         )
         self._db.execute("DROP TABLE change")
+
+    def _ascending_keys(self) -> Places | None:
+        """The keys that changed, where they are few and a whole number each."""
+        key = quoted(self._rule.keys[0])
+        if len(self._rule.keys) > 1 or not pa.types.is_integer(self._first_key_type()) or self._winners > FEW_KEYS:
+            return None
+        found = self._query(f"SELECT {key}::BIGINT AS key FROM winner WHERE {key} IS NOT NULL")
+        return np.sort(found["key"].to_numpy())
+
+    def _first_key_type(self) -> pa.DataType:
+        key = quoted(self._rule.keys[0])
+        return self._db.execute(f"SELECT {key} FROM winner LIMIT 0").to_arrow_table().schema.field(0).type
 
     def _query(self, sql: str, **tables: pa.Table | pa.RecordBatchReader) -> pa.Table:
         for name, table in tables.items():

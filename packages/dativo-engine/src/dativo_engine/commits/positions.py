@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -21,6 +23,26 @@ def without(rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:
     keep = np.ones(rows.num_rows, np.bool_)
     keep[positions] = False
     return rows.filter(pa.array(keep))
+
+
+def met_by(keys: Places, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The rows without those whose first column, a whole number, is none of the keys, where that is cheap to tell.
+
+    Files are often written in the order of their key: the rows are then found by bisection. Where the column does not
+    ascend, all rows are left.
+
+    Args:
+        keys: ascending, each once.
+    """
+    for rows in batches:
+        column = rows.column(0)
+        stored = column.to_numpy() if rows.num_rows and not column.null_count else np.empty(0, np.int64)
+        if len(stored) and (stored[1:] > stored[:-1]).all():
+            first, last = np.searchsorted(keys, stored[0]), np.searchsorted(keys, stored[-1], side="right")
+            places = np.searchsorted(stored, keys[first:last])
+            yield rows.take(pa.array(places[stored[places] == keys[first:last]]))
+        else:
+            yield rows
 
 
 class RowBits:

@@ -29,6 +29,8 @@ from dativo_engine.errors import FatalError
 
 # Of a batch, in the file, uncompressed: dictionaries and packed numbers take several times that when decoded.
 BATCH_BYTES = 8 * 1024 * 1024
+# From a local file: less than a column of a row group, so that what one read took in memory serves the next.
+LOCAL_READ_BYTES = 256 * 1024
 # As it lies in the file. Longer ones may have been given up half-way, and each batch carries its own whole.
 SHORT_DICTIONARY_BYTES = 64 * 1024
 
@@ -132,7 +134,10 @@ def open_parquet(io: FileIO, path: str, *, dictionaries: bool = False) -> Genera
         footer = pq.read_metadata(source) if dictionaries else None
         kept = None if footer is None else _short_dictionaries(footer)
         remote = not path.startswith(SCHEME)
-        with pq.ParquetFile(source, metadata=footer, read_dictionary=kept, pre_buffer=remote) as file:
+        read_at_once = 0 if remote else LOCAL_READ_BYTES
+        with pq.ParquetFile(
+            source, metadata=footer, read_dictionary=kept, pre_buffer=remote, buffer_size=read_at_once
+        ) as file:
             yield file
 
 

@@ -25,7 +25,10 @@ def open_duckdb(
 ) -> Generator[duckdb.DuckDBPyConnection]:
     """A database in memory that sees only what is registered in it."""
     import duckdb
+    import pyarrow as pa
 
+    # What Arrow freed it keeps for a while: the memory is the guest's now.
+    pa.default_memory_pool().release_unused()
     memory = max(memory_bytes, LEAST_MEMORY)
     spill_folder.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
