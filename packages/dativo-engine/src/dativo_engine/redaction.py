@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Generator, Iterable, Sequence
+from math import isfinite
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
@@ -67,7 +68,7 @@ class Redactor:
         """The same for every string in a tree of mappings and sequences; what is not JSON becomes its text."""
         if isinstance(value, str):
             return self(value)
-        if value is None or isinstance(value, bool | int | float):
+        if value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
             return value
         if isinstance(value, dict):
             return {self(str(key)): self.tree(item) for key, item in value.items()}

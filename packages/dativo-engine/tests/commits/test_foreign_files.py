@@ -77,6 +77,21 @@ def test_a_merge_finds_the_keys_in_files_without_field_ids(tmp_path: Path):
     assert stored_rows(job) == [*SIX[:2], (2, "changed"), *SIX[3:], (9, "new")]
 
 
+def test_a_merge_keeps_the_texts_of_a_file_whose_dictionary_has_one_of_them_twice(tmp_path: Path):
+    job = job_for(tmp_path, ID, NAME, mode="merge")
+    adopted(job, tmp_path, [])
+    path = tmp_path / "theirs.parquet"
+    pq.write_table(pa.table({"id": range(4), "name": ["aa", "bb", "cc", "dd"]}), path, compression="none")
+    # Arrow writes no such file: the dictionary becomes aa, aa, cc, dd.
+    written, ours, theirs = path.read_bytes(), b"parquet-cpp-arrow version", b"some-other-writer version"
+    assert written.count(b"\2\0\0\0bb") == written.count(ours) == 1
+    path.write_bytes(written.replace(b"\2\0\0\0bb", b"\2\0\0\0aa").replace(ours, theirs))
+    stored(job).add_files([f"file://{path}"])
+
+    load(job, "r1", [(3, "changed")], at=1)
+    assert stored_rows(job) == [(0, "aa"), (1, "aa"), (2, "cc"), (3, "changed")]
+
+
 def test_an_append_finds_the_keys_in_files_without_field_ids(tmp_path: Path):
     job = job_for(tmp_path, ID, NAME)
     adopted(job, tmp_path, SIX)

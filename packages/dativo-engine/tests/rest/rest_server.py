@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import json
+import select
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -126,6 +129,39 @@ def _handler(answering: Answering, seen: list[Asked]) -> type[BaseHTTPRequestHan
                 self.close_connection = True
 
     return Handler
+
+
+class _Tunnel(BaseHTTPRequestHandler):
+    """Joins the client to the server it names."""
+
+    def do_CONNECT(self) -> None:
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port))) as server:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: server, server: self.connection}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    sent = end.recv(65536)
+                    if not sent:
+                        return
+                    ends[end].sendall(sent)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Nothing."""
+
+
+@contextmanager
+def tunnel() -> Generator[str]:
+    """A proxy for encrypted connections, such as companies have before the internet: its URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Tunnel) as listening:
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_port}"
+        finally:
+            listening.shutdown()
+            thread.join()
 
 
 def self_signed(folder: Path) -> Path:

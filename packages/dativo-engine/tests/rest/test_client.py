@@ -43,7 +43,7 @@ from dativo_engine.rest import (
     query,
     transport,
 )
-from rest_server import Answering, Asked, Reply, Server, self_signed
+from rest_server import Answering, Asked, Reply, Server, self_signed, tunnel
 
 Serve = Callable[[Answering], Server]
 MakeClient = Callable[..., Client]
@@ -300,12 +300,16 @@ def test_what_waits_is_ended_by_another_thread(serve: Serve, reply: Reply) -> No
         assert time.monotonic() - began < 1.5
 
 
+@pytest.mark.parametrize("proxied", [False, True])
 def test_what_waits_on_an_encrypted_connection_is_ended_too(
-    client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxied: bool
 ) -> None:
     certificate = self_signed(tmp_path)
     monkeypatch.setattr(transport, "_trusted", lambda: ssl.create_default_context(cafile=certificate))
-    with Server(lambda asked: Reply([], after=2), certificate=certificate) as server:
+    with tunnel() as proxy, Server(lambda asked: Reply([], after=2), certificate=certificate) as server:
+        if proxied:
+            monkeypatch.setenv("HTTPS_PROXY", proxy)
+            monkeypatch.setenv("NO_PROXY", "")
         asking = client(server, patience=Patience(read=30))
         threading.Timer(0.3, asking.interrupt).start()
         began = time.monotonic()

@@ -120,6 +120,10 @@ def test_trees_are_masked_in_keys_and_values():
     assert redactor.tree(tree) == {MASK: [f"a {MASK}", 3, None, MASK]}
 
 
+def test_numbers_that_json_lacks_become_text():
+    assert Redactor().tree([1.5, float("nan"), float("-inf")]) == [1.5, "nan", "-inf"]
+
+
 @pytest.mark.parametrize(
     ("address", "password"),
     [

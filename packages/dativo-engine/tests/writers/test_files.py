@@ -16,6 +16,7 @@ import pytest
 from dativo_engine.errors import RetryableError
 from dativo_engine.interfaces import StagedFile, TableLayout, Writer
 from dativo_engine.writers.parquet import open_writer
+from pyiceberg.table.sorting import SortField
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import LongType, StringType
 
@@ -208,7 +209,7 @@ def test_columns_whose_values_repeat_have_dictionaries_and_others_are_packed(mak
     assert encodings["many"] == {"PLAIN", "RLE"}
 
 
-def _chunk(layout: TableLayout, values: Sequence[int]) -> pq.ColumnChunkMetaData:
+def _chunk(layout: TableLayout, values: Sequence[int | None]) -> pq.ColumnChunkMetaData:
     """The one column of a file of these numbers, read back."""
     writer = _writer(layout)
     writer.write(pa.record_batch({"n": pa.array(values, pa.int64())}))
@@ -237,3 +238,28 @@ def test_numbers_that_repeat_have_a_dictionary_only_where_that_is_smaller(make_l
 
     assert "RLE_DICTIONARY" in _chunk(layout, few_far_apart.tolist()).encodings
     assert "DELTA_BINARY_PACKED" in _chunk(layout, days_of_five_years.tolist()).encodings
+
+
+def test_numbers_in_a_sorted_table_are_tried_out_in_the_order_they_are_written_in(make_layout: MakeLayout) -> None:
+    random = np.random.default_rng(0)
+    ids = np.repeat(random.integers(0, 2**60, 5_000), 20)
+
+    as_written = _chunk(make_layout({"n": LongType()}), np.sort(ids).tolist())
+    layout = make_layout({"n": LongType()}, order=[SortField(1, IdentityTransform())])
+    writer = _writer(layout)
+    writer.write(pa.record_batch({"n": random.permutation(ids)}))
+    [file] = writer.flush()
+
+    sorted_by_us = pq.read_metadata(file.path).row_group(0).column(0)
+    assert sorted_by_us.compression == as_written.compression == "ZSTD"
+    assert sorted_by_us.total_compressed_size <= as_written.total_compressed_size * 1.01
+
+
+@pytest.mark.parametrize("first", [None, 0])
+def test_a_column_whose_first_rows_say_nothing_has_a_dictionary_and_is_compressed(
+    make_layout: MakeLayout, first: int | None
+) -> None:
+    chunk = _chunk(make_layout({"n": LongType()}), [first] * 40_000)
+
+    assert "RLE_DICTIONARY" in chunk.encodings
+    assert chunk.compression == "ZSTD"

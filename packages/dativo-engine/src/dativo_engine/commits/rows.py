@@ -33,6 +33,9 @@ BATCH_BYTES = 8 * 1024 * 1024
 LOCAL_READ_BYTES = 256 * 1024
 # As it lies in the file. Longer ones may have been given up half-way, and each batch carries its own whole.
 SHORT_DICTIONARY_BYTES = 64 * 1024
+# Whose dictionaries have each value once, as the format does not ask: Arrow drops the second of two that are equal when
+# it reads a dictionary as one, and the numbers of all that follow would be wrong.
+UNIQUE_DICTIONARIES = ("parquet-cpp-arrow ", "parquet-mr ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +154,10 @@ def _source(io: FileIO, path: str) -> Generator[Path | InputStream]:
 
 
 def _short_dictionaries(footer: pq.FileMetaData) -> list[str]:
-    """Top-level columns of texts or bytes with a short dictionary in every row group, so surely nothing else."""
+    """Top-level columns of texts or bytes with a short dictionary in every row group, which were not given up."""
     found: list[str] = []
+    if not (footer.created_by or "").startswith(UNIQUE_DICTIONARIES):
+        return found
     for number in range(footer.num_columns):
         column = footer.schema.column(number)
         if column.physical_type == "BYTE_ARRAY" and column.name == column.path:

@@ -9,7 +9,8 @@ from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
-_OPENED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
+# Of a connection, whether direct or through a proxy, which TLS may go on in.
+_OPENED = (".connect_tcp.complete", ".start_tls.complete")
 
 
 class Connections:
@@ -22,7 +23,7 @@ class Connections:
 
     def trace(self, event: str, facts: Mapping[str, Any]) -> None:
         """Take note of each new connection: httpx calls this with httpcore's events, as its extension `trace`."""
-        if event in _OPENED:
+        if event.endswith(_OPENED):
             opened: socket.socket = facts["return_value"].get_extra_info("socket")
             with self._lock:
                 self._sockets.add(opened)

@@ -98,6 +98,8 @@ class _ParquetWriter:
         open_bytes = OPEN_FILE_BYTES if is_local(layout.location) else OPEN_REMOTE_FILE_BYTES
         self._open_most = max(1, min(memory_bytes // 4 // open_bytes, OPEN_FILES_MOST) // count)
         self._open: list[OrderedDict[int, DataFile]] = [OrderedDict() for _ in range(count)]
+        # Both are decided from the first rows.
+        self._schema: pa.Schema | None = None
         self._form: FileFormat | None = None
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
@@ -131,7 +133,7 @@ class _ParquetWriter:
         self._lanes.drain()
         if self._spill is not None:
             for rows, partitions in self._spill.drain(self._share):
-                self._arrange(rows, partitions, last=True)
+                self._arrange(rows, partitions, self._sorting.arrange(rows, partitions), last=True)
                 self._lanes.drain()
             self._drop_spill()
         for lane in range(self._lanes.count):
@@ -168,19 +170,23 @@ class _ParquetWriter:
         """Send off what waits. `last`: nothing comes after it."""
         if not self._waiting:
             return
-        form = self._format()
-        rows = pa.Table.from_batches([conform(batch, form.schema) for batch in self._waiting], form.schema)
+        if self._schema is None:
+            self._schema = file_schema(self._layout.schema, self._waiting[0].schema)
+        rows = pa.Table.from_batches([conform(batch, self._schema) for batch in self._waiting], self._schema)
         self._waiting.clear()
         self._waiting_rows = self._waiting_bytes = 0
         partitions = self._partitions.number(rows)
-        if self._arranged:
-            self._arrange(rows, partitions, last=last and self._spill is None)
-        else:
+        order = self._sorting.arrange(rows, partitions) if self._arranged else None
+        if self._form is None:
+            encoding = choose_encoding(rows, leaves(self._layout.schema), order=order)
+            self._form = FileFormat(self._layout, self._schema, encoding, self._storage)
+        if order is None:
             self._send(0, rows)
+        else:
+            self._arrange(rows, partitions, order, last=last and self._spill is None)
 
-    def _arrange(self, rows: pa.Table, partitions: Int64s, *, last: bool) -> None:
+    def _arrange(self, rows: pa.Table, partitions: Int64s, order: Int64s, *, last: bool) -> None:
         """Send each partition's rows to its file, or, unless this is their `last`, spill those that are few."""
-        order = self._sorting.arrange(rows, partitions)
         # The rows taken before must be gone before these are doubled.
         self._lanes.drain()
         # What the writing threads freed is kept for them otherwise.
@@ -227,7 +233,8 @@ class _ParquetWriter:
         name = self._name.format(f"{next(self._file_numbers):05d}")
         location = self._locations.new_data_location(f"{folder}/{name}" if folder else name)
         self._made.append(location)
-        return DataFile(location, self._format(), partition=self._partitions.keys[number])
+        assert self._form is not None  # noqa: S101 - decided before any rows are sent
+        return DataFile(location, self._form, partition=self._partitions.keys[number])
 
     def _finish(self, lane: int, number: int) -> None:
         staged = self._open[lane][number].finish()
@@ -237,15 +244,6 @@ class _ParquetWriter:
     def _finish_all(self, lane: int) -> None:
         for number in list(self._open[lane]):
             self._finish(lane, number)
-
-    def _format(self) -> FileFormat:
-        """What the files look like, decided from the first rows."""
-        if self._form is None:
-            schema = file_schema(self._layout.schema, self._waiting[0].schema)
-            rows = pa.Table.from_batches([conform(batch, schema) for batch in self._waiting], schema)
-            encoding = choose_encoding(rows, leaves(self._layout.schema))
-            self._form = FileFormat(self._layout, schema, encoding, self._storage)
-        return self._form
 
     def _drop_spill(self) -> None:
         if self._spill is not None:
