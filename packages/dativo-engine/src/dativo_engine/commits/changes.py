@@ -28,7 +28,7 @@ from dativo_engine.interfaces import StagedFile
 OP_COLUMN = "_dativo_op"
 UPSERT, DELETE = 0, 1
 BATCH_ROWS = 128 * 1024
-# Of whole numbers: up to 8 MiB of them.
+# Of whole numbers: up to 8 MiB of them, twice that while they are sorted.
 FEW_KEYS = 1024 * 1024
 
 
@@ -275,7 +275,7 @@ class ChangeSet:
         )
         self._db.execute("DROP TABLE change")
 
-    def _ascending_keys(self) -> Places | None:
+    def _ascending_keys(self) -> npt.NDArray[np.int64] | None:
         """The keys that changed, where they are few and a whole number each."""
         key = quoted(self._rule.keys[0])
         if len(self._rule.keys) > 1 or not pa.types.is_integer(self._first_key_type()) or self._winners > FEW_KEYS:

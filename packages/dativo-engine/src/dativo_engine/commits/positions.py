@@ -25,7 +25,7 @@ def without(rows: pa.RecordBatch, positions: Places) -> pa.RecordBatch:
     return rows.filter(pa.array(keep))
 
 
-def met_by(keys: Places, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def met_by(keys: npt.NDArray[np.int64], batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The rows without those whose first column, a whole number, is none of the keys, where that is cheap to tell.
 
     Files are often written in the order of their key: the rows are then found by bisection. Where the column does not
