@@ -212,7 +212,8 @@ def report(
     how = (
         "Clustered: the updates lie in the newest hundredth of the keys. Spread: anywhere. Small: 1,000 updates "
         "anywhere. CPU and memory are the whole process tree's; "
-        f"dativo runs with `DATIVO_MEMORY_LIMIT={MEMORY_LIMIT}`."
+        f"dativo runs with `DATIVO_MEMORY_LIMIT={MEMORY_LIMIT}`. "
+        "ingestr writes equality deletes beside files that stay; the others write files anew."
     )
     lines = [
         f"# Merge: {changes:,} changes (90 % updates) into {rows:,} rows of 12 columns",
