@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from config_project import CONNECTORS, ProjectFolder, told
-from dativo_config.load import LoadSettings, examine_runner, load, load_project, load_runner
+from dativo_config.load import LoadSettings, examine, examine_runner, load, load_project, load_runner
 from dativo_config.models.resolved import TableName
 from dativo_config.problems import ConfigError
 
@@ -561,3 +561,18 @@ def test_retries_are_set_for_all_jobs_in_one_place(project: ProjectFolder):
 def test_one_mistake_is_told_once(project: ProjectFolder):
     project.change(ORDERS, "time\n", "time\n    lookback_days: 3\n")
     assert len(project.examine().problems) == 1
+
+
+@pytest.mark.parametrize("given", [None, ".."])
+@pytest.mark.parametrize("home", ["", ".."])
+def test_paths_on_the_command_line_may_go_up(
+    project: ProjectFolder, monkeypatch: pytest.MonkeyPatch, given: str | None, home: str
+):
+    monkeypatch.chdir(project.root / "assets")
+    project.variables["DATIVO_HOME"] = home
+    settings = project.settings(project=given and Path(given))
+
+    loaded = examine([Path("../jobs/acme/orders.yaml")], CONNECTORS, settings=settings)
+
+    assert told(loaded) == []
+    assert [job.project for job in loaded.jobs] == [project.root]

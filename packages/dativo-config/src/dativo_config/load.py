@@ -27,7 +27,7 @@ from dativo_config.models.connector import ConnectorSpec
 from dativo_config.models.resolved import ResolvedJob, TableName
 from dativo_config.models.runner import Runner, Shared
 from dativo_config.problems import ConfigError, Position, Problem
-from dativo_config.project import Project, find_root, is_folder, is_there, open_project, yaml_files
+from dativo_config.project import Project, find_root, is_folder, is_there, open_project, plain, yaml_files
 from dativo_config.recipes import OpenedRecipe, credentials_in_variables, open_recipe
 from dativo_config.resolve import resolve
 from dativo_config.rights import where_from
@@ -304,9 +304,9 @@ def _neighbours(library: Library, drafts: Sequence[Draft], files: Sequence[Path]
         candidates = [file for tenant in sorted(tenants) for file in yaml_files(project.jobs_folder / tenant)]
     else:
         candidates = project.job_files()
-    loaded = {file.absolute() for file in files}
+    loaded = {plain(file) for file in files}
     quiet = Library(project, library.connectors, library.variables)
-    others = (file for file in candidates if file.absolute() not in loaded)
+    others = (file for file in candidates if file not in loaded)
     found = [draft for file in others if (draft := read_draft(quiet, file))]
     library.looked_at = {**quiet.looked_at, **library.looked_at}
     return found

@@ -67,7 +67,7 @@ class Project:
 
     def tenant_of(self, job_file: Path) -> str | None:
         """The `jobs/<tenant>/` folder that a job file lies in; "" directly in `jobs/`; None: it lies elsewhere."""
-        written = Path(os.path.normpath(job_file.absolute()))
+        written = plain(job_file)
         for file, folder in ((written, self.jobs_folder), (job_file.resolve(), self.jobs_folder.resolve())):
             if file.is_relative_to(folder):
                 parts = file.relative_to(folder).parts
@@ -91,7 +91,7 @@ def open_project(
     root: Path, *, environment: Mapping[str, str], state: Path | None = None, secrets: Path | None = None
 ) -> Project:
     """The project at `root`."""
-    root = Path(root.absolute())
+    root = plain(root)
     chosen = state or (Path(environment["STATE_DIR"]) if environment.get("STATE_DIR") else Path("state"))
     kept = secrets or Path(environment.get("DATIVO_SECRETS_DIR") or "secrets")
     project = Project(root, root / chosen, root / kept)
@@ -106,9 +106,14 @@ def find_root(start: Path, *, given: Path | None, environment: Mapping[str, str]
         return given
     if environment.get("DATIVO_HOME"):
         return Path(environment["DATIVO_HOME"])
-    start = start.absolute()
+    start = plain(start)
     folder = start if is_folder(start) else start.parent
     return next((parent for parent in (folder, *folder.parents) if is_folder(parent / "jobs")), folder)
+
+
+def plain(path: Path) -> Path:
+    """An absolute path without `..`, as it is written: symlinks are not followed."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def is_folder(path: Path) -> bool:

@@ -108,7 +108,8 @@ class Lane:
             self._writers = None
 
     def _rejected(self, late: LateRows) -> Iterator[pa.RecordBatch]:
-        return rejected_rows(late, stream=self.stream.name, open_file=self.storages[0].open)
+        classified = {column.column for column in self.stream.schema.properties if column.classification}
+        return rejected_rows(late, stream=self.stream.name, classified=classified, open_file=self.storages[0].open)
 
     def _open(self) -> tuple[Writer, Writer]:
         if self._writers is None:

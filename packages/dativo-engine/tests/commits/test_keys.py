@@ -40,7 +40,11 @@ def test_rows_whose_key_is_stored_are_named_with_their_rows(keyed_job: ResolvedJ
     (row,) = pa.Table.from_batches(rejected_rows(late, stream="orders")).to_pylist()
     assert json.loads(row["record"]) == {"id": 2, "name": "again"}
     assert row["stream"] == "orders"
-    assert [reason["rule"] for reason in row["reasons"]] == ["primaryKey"]
+    assert [(reason["rule"], reason["message"]) for reason in row["reasons"]] == [
+        ("primaryKey", 'the table already holds a row with the key {"id":2}')
+    ]
+    (masked,) = pa.Table.from_batches(rejected_rows(late, stream="orders", classified={"id"})).to_pylist()
+    assert masked["reasons"][0]["message"] == 'the table already holds a row with the key {"id":"***"}'
     run.committer.abandon()
 
 

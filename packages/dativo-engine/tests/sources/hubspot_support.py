@@ -89,14 +89,16 @@ class Copy:
         self.portal.now += 1_000
         self.read, self.gone = [], []
         self.fake.requests.clear()
+        merged = dict(self.rows)
         for batch in self.batches():
             for row, gone in zip(batch.records.to_pylist(), _ops(batch), strict=True):
-                self.rows.pop(row["id"], None)
+                merged.pop(row["id"], None)
                 if gone:
                     self.gone.append(row["id"])
                 else:
                     self.read.append(row["id"])
-                    self.rows[row["id"]] = row
+                    merged[row["id"]] = row
+        self.rows = merged
         return self
 
     def batches(self) -> Iterator[Batch]:

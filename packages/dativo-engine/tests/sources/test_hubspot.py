@@ -125,6 +125,25 @@ def test_a_record_that_is_back_before_it_was_missed_comes_when_ids_are_compared(
     assert names(copy) == expected(copy)
 
 
+def test_a_record_archived_while_ids_are_compared_is_back_with_the_run_after_it_was_restored(copy: Copy) -> None:
+    ids = copy.portal.create_many("contacts", PEOPLE)
+    away = ids[-1]
+    copy.run()
+    copy.portal.now += 8 * DAY
+
+    def archive(request: Request) -> None:
+        if request.path.endswith("/contacts") and "archived=false" in request.query:
+            copy.portal.archive("contacts", away)
+
+    copy.fake.hooks.append(archive)
+    assert copy.run().gone == [str(away)]
+    copy.fake.hooks.clear()
+    copy.portal.restore("contacts", away)
+
+    assert copy.run().read == [str(away)]
+    assert names(copy) == expected(copy)
+
+
 def test_a_column_that_is_no_property_is_told_with_the_nearest_one(
     copy: Copy, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -134,34 +134,39 @@ def late_rows(files: Sequence[StagedFile], key: UniqueKey, repeated: Mapping[str
     ]
 
 
-def rejected_rows(late: LateRows, *, stream: str, open_file: OpenFile = open_local) -> Iterator[pa.RecordBatch]:
-    """Late rows in `REJECTED_SCHEMA`, read back a few at a time: as text and as Python's values they are large."""
+def rejected_rows(
+    late: LateRows, *, stream: str, classified: Collection[str] = (), open_file: OpenFile = open_local
+) -> Iterator[pa.RecordBatch]:
+    """Late rows in `REJECTED_SCHEMA`, read back a few at a time: as text and as Python's values they are large.
+
+    Args:
+        classified: columns whose values are masked in the reasons.
+    """
     first = 0
     with open_file(late.path) as source, pq.ParquetFile(source) as parquet:
         for group in range(parquet.num_row_groups):
             count = parquet.metadata.row_group(group).num_rows
             if late.bad.slice(first, count).true_count:
-                yield from _rejected_of_group(parquet, group, late, first=first, stream=stream)
+                for rows in _rows_of_group(parquet, group, late, first=first):
+                    yield _rejected(rows, late, stream, classified)
             first += count
 
 
-def _rejected_of_group(
-    parquet: pq.ParquetFile, group: int, late: LateRows, *, first: int, stream: str
-) -> Iterator[pa.RecordBatch]:
+def _rows_of_group(parquet: pq.ParquetFile, group: int, late: LateRows, *, first: int) -> Iterator[pa.RecordBatch]:
     for batch in parquet.iter_batches(_REJECTED_ROWS, row_groups=[group], use_threads=False):
         bad = batch.filter(late.bad.slice(first, batch.num_rows))
         first += batch.num_rows
         if bad.num_rows:
-            rows = pa.RecordBatch.from_arrays([_storage(column) for column in bad.columns], names=bad.schema.names)
-            yield _rejected(rows, late, stream)
+            yield pa.RecordBatch.from_arrays([_storage(column) for column in bad.columns], names=bad.schema.names)
 
 
-def _rejected(rows: pa.RecordBatch, late: LateRows, stream: str) -> pa.RecordBatch:
+def _rejected(rows: pa.RecordBatch, late: LateRows, stream: str, classified: Collection[str]) -> pa.RecordBatch:
     column = ", ".join(late.columns)
-    reasons = [
-        [{"column": column, "rule": late.rule, "message": f"{late.message} {key}"}]
-        for key in json_rows(rows.select(list(late.columns)))
-    ]
+    keys = rows.select(list(late.columns))
+    for number, name in enumerate(late.columns):
+        if name in classified:
+            keys = keys.set_column(number, name, pa.repeat("***", rows.num_rows))
+    reasons = [[{"column": column, "rule": late.rule, "message": f"{late.message} {key}"}] for key in json_rows(keys)]
     return rejected_batch(
         stream=stream,
         source=None,

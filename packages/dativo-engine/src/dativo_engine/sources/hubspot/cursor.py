@@ -63,7 +63,7 @@ class Standing:
     Attributes:
         until: the newest change that the search told of when the run began; None: it knew no record.
         read: what was read of changes around then, so that the next run's overlap brings nothing twice.
-        archived: every archived record, and when it was archived.
+        archived: every archived record, and when it was archived; 0: it vanished while the run read, perhaps so.
         keys: every record that the table may hold; None: the job does not reconcile.
         reconciled: when the keys were last compared with those of all records.
     """

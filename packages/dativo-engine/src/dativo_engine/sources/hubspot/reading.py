@@ -13,7 +13,7 @@ from dativo_engine.errors import RetryableError
 from dativo_engine.interfaces import Batch
 from dativo_engine.rest import Page
 from dativo_engine.sources.hubspot.api import Api, Newest, archivals, changes
-from dativo_engine.sources.hubspot.cursor import Ids, Standing, Versions, union
+from dativo_engine.sources.hubspot.cursor import NO_IDS, Ids, Standing, Versions, union
 from dativo_engine.sources.hubspot.objects import HubSpotObject
 from dativo_engine.sources.hubspot.records import RecordReader, Rows, Shape
 
@@ -69,7 +69,9 @@ class Reading:
         yield from self._delete(union(self._merged), "merged into others")
         keys = self._keys(start) if keeps_keys else None
         if reconcile:
-            keys = yield from self._reconciled(keys, newest)
+            keys, vanished = yield from self._reconciled(keys, newest)
+            # Perhaps into the archive, after that was listed: they must be missed there if they are restored.
+            archived = Versions.joined([Versions(vanished, np.zeros_like(vanished)), archived])
         reconciled = newest.now if reconcile else start.reconciled
         yield self._end(Standing(until, self._around(until, newest.now, start.read), archived, keys, reconciled))
 
@@ -103,17 +105,18 @@ class Reading:
         yield from self._batches(self._api.read(self._it, left.tolist(), self._shape.properties))
         return archived
 
-    def _reconciled(self, keys: Ids | None, newest: Newest) -> Generator[Batch, None, Ids]:
-        """Delete what is not listed any more, and read what is listed and was never read."""
+    def _reconciled(self, keys: Ids | None, newest: Newest) -> Generator[Batch, None, tuple[Ids, Ids]]:
+        """Delete what is not listed any more, read what was never read. The answer: what is listed, what vanished."""
         listed = union(changes(page, self._it).ids for page in self._api.listed(self._it, ("hs_object_id",)))
         if not len(listed) and newest.total:
             message = f"{self._api.url(self._it)}: lists no record, and the search knows {newest.total:,}; run it again"
             raise RetryableError(message)
-        if keys is not None:
-            yield from self._delete(np.setdiff1d(keys, listed), "not listed any more")
-            missed = np.setdiff1d(listed, keys)
-            yield from self._batches(self._api.read(self._it, missed.tolist(), self._shape.properties))
-        return listed
+        if keys is None:
+            return listed, NO_IDS
+        vanished, missed = np.setdiff1d(keys, listed), np.setdiff1d(listed, keys)
+        yield from self._delete(vanished, "not listed any more")
+        yield from self._batches(self._api.read(self._it, missed.tolist(), self._shape.properties))
+        return listed, vanished
 
     def _pages(self) -> Generator[Page]:
         """All records. Where their properties are too many for a URL, they are read by the listed ids."""
