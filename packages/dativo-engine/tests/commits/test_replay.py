@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
-from commit_support import ORDERS, Events, Run, cursor_of, load, stored_rows
+import pytest
+from commit_support import ORDERS, Events, Run, cursor_of, load, make_job, schema_object, stored_rows
+from dativo_config.models.contract import PhysicalType, Property
 from dativo_config.models.resolved import ResolvedJob
 from dativo_engine.commits.quarantine import quarantines
 from dativo_engine.commits.replay import open_replay
@@ -31,6 +35,23 @@ def test_rejected_rows_come_back_as_text_columns_and_malformed_ones_as_they_were
     }
     assert [record.raw for record in batch.malformed] == ["1;2;3"]
     assert batch.records.schema.field("id").type == pa.string()
+
+
+@pytest.mark.parametrize("loaded_since", [False, True])
+def test_a_column_that_was_renamed_since_is_replayed_under_its_new_name(tmp_path: Path, loaded_since: bool):
+    number = Property("id", "id", "integer", PhysicalType("long"), required=True)
+    name = Property("name", "name", "string", PhysicalType("string"), id="n-1")
+    rejected_run(
+        make_job(tmp_path, schema=schema_object(properties=(number, name))), "r1", 1, ['{"id": 7, "name": "x"}']
+    )
+    titled = replace(name, name="Title", column="title")
+    job = make_job(tmp_path, schema=schema_object(properties=(number, titled)))
+    if loaded_since:
+        load(job, "r2", [], at=2)
+
+    found = [batch for split in open_replay(job).plan({}).splits for batch in open_replay(job).read(split)]
+
+    assert [batch.records.to_pylist() for batch in found] == [[{"Title": "x", "id": "7"}]]
 
 
 def test_only_the_named_runs_are_replayed(job: ResolvedJob):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dativo_config.models.contract import SchemaObject
 from dativo_config.models.resolved import ResolvedJob, ResolvedStream, TableName
 from pyiceberg.io import FileIO
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -215,6 +216,15 @@ def layout_of(name: TableName, metadata: TableMetadata, *, io: FileIO, target_fi
         sort_order=metadata.sort_order_by_id(metadata.default_sort_order_id) or sort_order((), metadata.schema()),
         target_file_bytes=target_file_bytes,
     )
+
+
+def former_names(metadata: TableMetadata, contract: SchemaObject) -> dict[str, str]:
+    """Names that top-level columns had in the table -> how the contract now calls in the source what has their id."""
+    known = _known(metadata, column_ids(contract))
+    present = {known[item.column]: item.name for item in contract.properties if item.column in known}
+    taken = {name for item in contract.properties for name in (item.name, item.column)}
+    columns = (column for schema in metadata.schemas for column in schema.fields if column.field_id in present)
+    return {column.name: present[column.field_id] for column in columns if column.name not in taken}
 
 
 def _updated(metadata: TableMetadata, updates: Sequence[TableUpdate]) -> TableMetadata:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob
 
+from dativo_engine.commits.fence import Place
+from dativo_engine.commits.layout import former_names
 from dativo_engine.commits.quarantine import Quarantine, quarantines
 from dativo_engine.errors import FatalError
 from dativo_engine.interfaces import Batch, Cursor, Malformed, Position, Split, StreamInfo
@@ -42,7 +44,7 @@ class Replay:
 
     def __init__(self, job: ResolvedJob, places: Sequence[Quarantine], runs: Sequence[str]) -> None:
         self._places = {place.table: place for place in places}
-        self._tables = {stream.name: stream.table for stream in job.streams}
+        self._streams = {stream.name: stream for stream in job.streams}
         self._runs = [*runs] or [run for place in places for run in place.shown()]
 
     @property
@@ -59,19 +61,22 @@ class Replay:
 
     def plan(self, starts: Mapping[str, Cursor | None]) -> ReplayPlan:
         """All rows of the replayed runs; where the streams stand does not matter, and stays."""
-        splits = [Split(id=stream, streams=(stream,), identity=" ".join(self._runs)) for stream in self._tables]
+        splits = [Split(id=stream, streams=(stream,), identity=" ".join(self._runs)) for stream in self._streams]
         return ReplayPlan(splits if self._runs else (), dict(starts))
 
     def read(self, split: Split) -> Iterator[Batch]:
-        """The stream's rejected rows, each with its place in the first source."""
+        """The stream's rejected rows, each with its place in the first source, under the names of today's contract."""
         (stream,) = split.streams
-        for records in self._places[self._tables[stream]].rows(self._runs):
+        it = self._streams[stream]
+        table = Place(self._places[it.table].catalog, it.table).load()
+        former = {} if table is None else former_names(table.metadata, it.schema)
+        for records in self._places[it.table].rows(self._runs):
             by_source: dict[str, list[Rejected]] = {}
             for row in records.to_pylist():
                 if row["stream"] == stream:
                     by_source.setdefault(row["source"] or "", []).append(row)
             for source, rows in by_source.items():
-                yield _batch(stream, source, rows)
+                yield _batch(stream, source, rows, former)
 
 
 def open_replay(job: ResolvedJob, runs: Sequence[str] = ()) -> Replay:
@@ -91,7 +96,7 @@ def open_replay(job: ResolvedJob, runs: Sequence[str] = ()) -> Replay:
     return Replay(job, places, runs)
 
 
-def _batch(stream: str, source: str, rows: Iterable[Rejected]) -> Batch:
+def _batch(stream: str, source: str, rows: Iterable[Rejected], former: Mapping[str, str]) -> Batch:
     values: list[dict[str, JsonValue]] = []
     numbers: list[int] = []
     malformed: list[Malformed] = []
@@ -102,7 +107,9 @@ def _batch(stream: str, source: str, rows: Iterable[Rejected]) -> Batch:
             line = row["line"] if isinstance(row["line"], int) else 0
             malformed.append(Malformed(source, line, number, str(row["record"]), "still no record that could be read"))
         else:
-            values.append(record)
+            # A row that has the column under both names was rejected since it was renamed.
+            renamed = {former[name]: value for name, value in record.items() if name in former}
+            values.append(renamed | {name: value for name, value in record.items() if name not in former})
             numbers.append(number)
     names = dict.fromkeys(name for record in values for name in record)
     columns = {name: _column([record.get(name) for record in values]) for name in names}
