@@ -53,7 +53,8 @@ HEEDED: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "physicalType": "How it is stored, like `decimal(12, 2)`; default: by the logical type.",
             "logicalTypeOptions": "Bounds on each value: below.",
             "required": "Rows without a value are rejected.",
-            "unique": "Rows with a value that was there before are rejected.",
+            "unique": "Rows with a value that an earlier row of the same run has are rejected. "
+            "What holds for the whole table is the primary key.",
             "primaryKey": "One of the columns that identify a row.",
             "primaryKeyPosition": "Its place among them.",
             "partitioned": "The table is partitioned by it.",
