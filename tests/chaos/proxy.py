@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
+from tests.listening import listening
+
 Brief = Literal["reset", "lost", "cut", "late", "trickled", "429", "500", "503"]
 Fault = Brief | Literal["never", "401", "expired"]
 """reset: before the server gets the request; lost: its answer, after it was carried out; cut: half of the body arrives;
@@ -78,15 +80,10 @@ def proxy(target: str, trouble: Trouble) -> Generator[str]:
         upstream = urlsplit(target).netloc
         fate = trouble
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    with listening(server) as url:
+        yield url
 
 
 class _Handler(BaseHTTPRequestHandler):

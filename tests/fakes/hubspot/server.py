@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.fakes.hubspot.answers import Request
 from tests.fakes.hubspot.api import FakeHubSpot
+from tests.listening import listening
 
 
 class _Server(ThreadingHTTPServer):
@@ -59,12 +60,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serve(fake: FakeHubSpot, port: int = 0, host: str = "127.0.0.1") -> Generator[str]:
     """Answer requests from threads until the block ends; gives the URL."""
-    server = _Server((host, port), fake)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(_Server((host, port), fake)) as url:
+        yield url

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.fakes.stripe.answers import Request, Response
 from tests.fakes.stripe.api import FakeStripe
+from tests.listening import listening
 
 # What only the fake has, for tests in other processes: POST {"advance": seconds}, answers {"now": seconds}.
 CLOCK = "/_fake/clock"
@@ -73,12 +74,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def serve(fake: FakeStripe, port: int = 0, host: str = "127.0.0.1") -> Generator[str]:
     """Answer requests from threads until the block ends; gives the URL."""
-    server = _Server((host, port), fake)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(_Server((host, port), fake)) as url:
+        yield url

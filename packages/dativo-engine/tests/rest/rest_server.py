@@ -10,8 +10,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from tests.listening import listening
 
 
 @dataclass(frozen=True)
@@ -151,17 +153,9 @@ class _Tunnel(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-@contextmanager
-def tunnel() -> Generator[str]:
+def tunnel() -> AbstractContextManager[str]:
     """A proxy for encrypted connections, such as companies have before the internet: its URL."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Tunnel) as listening:
-        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.server_port}"
-        finally:
-            listening.shutdown()
-            thread.join()
+    return listening(ThreadingHTTPServer(("127.0.0.1", 0), _Tunnel))
 
 
 def self_signed(folder: Path) -> Path:

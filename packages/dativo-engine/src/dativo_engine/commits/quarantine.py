@@ -172,9 +172,13 @@ class Quarantine:
         """The quarantine table."""
         return Place(self.catalog, self.table.quarantine)
 
+    def stored(self) -> Table | None:
+        """The table whose rejected rows these are; None: it is not there yet."""
+        return Place(self.catalog, self.table).load()
+
     def shown(self) -> list[str]:
         """The job's runs whose rejected rows are shown, the oldest first."""
-        table = Place(self.catalog, self.table).load()
+        table = self.stored()
         keeper = codec(self.job, self.catalog)
         text = None if table is None else standing(table.metadata).get(keeper.key)
         return [] if text is None else list(keeper.decode(text).quarantine)
@@ -247,7 +251,7 @@ class Quarantine:
             land(self.place, plan, events)
 
     def _named_by_any_stamp(self) -> set[str]:
-        table = Place(self.catalog, self.table).load()
+        table = self.stored()
         texts = set() if table is None else kept_stamps(table.metadata)
         keeper = codec(self.job, self.catalog)
         return {name for text in texts for name in keeper.decode(text).quarantine}

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from dativo_config.models.resolved import ResolvedJob
 
-from dativo_engine.commits.fence import Place
 from dativo_engine.commits.layout import former_names
 from dativo_engine.commits.quarantine import Quarantine, quarantines
 from dativo_engine.errors import FatalError
@@ -68,9 +67,10 @@ class Replay:
         """The stream's rejected rows, each with its place in the first source, under the names of today's contract."""
         (stream,) = split.streams
         it = self._streams[stream]
-        table = Place(self._places[it.table].catalog, it.table).load()
+        place = self._places[it.table]
+        table = place.stored()
         former = {} if table is None else former_names(table.metadata, it.schema)
-        for records in self._places[it.table].rows(self._runs):
+        for records in place.rows(self._runs):
             by_source: dict[str, list[Rejected]] = {}
             for row in records.to_pylist():
                 if row["stream"] == stream:
