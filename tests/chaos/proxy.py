@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-from tests.listening import listening
+from tests.fakes.listening import listening
 
 Brief = Literal["reset", "lost", "cut", "late", "trickled", "429", "500", "503"]
 Fault = Brief | Literal["never", "401", "expired"]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tests.fakes.hubspot.answers import Request
 from tests.fakes.hubspot.api import FakeHubSpot
-from tests.listening import listening
+from tests.fakes.listening import listening
 
 
 class _Server(ThreadingHTTPServer):

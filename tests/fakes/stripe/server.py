@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from tests.fakes.listening import listening
 from tests.fakes.stripe.answers import Request, Response
 from tests.fakes.stripe.api import FakeStripe
-from tests.listening import listening
 
 # What only the fake has, for tests in other processes: POST {"advance": seconds}, answers {"now": seconds}.
 CLOCK = "/_fake/clock"
